@@ -1,0 +1,118 @@
+"""The base of every event: a past fact, its type, its topic, its key and its schema version.
+
+An event's payload is the JSON of one of these models. Everything about the *record* (id, municipality, version,
+time, causation) travels beside it as CloudEvents 1.0 attributes, never inside it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, ClassVar, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+"""A short text that may travel: a title, a name of a section or post. 1 to 500 characters."""
+
+Day = date
+"""A civil day of the town (Asia/Tokyo), ISO 8601 ``YYYY-MM-DD``."""
+
+Instant = AwareDatetime
+"""A moment with its offset, ISO 8601."""
+
+PersonId = UUID
+SectionId = UUID
+FiscalYear = int
+"""The year in which the fiscal year starts: 2026 is 1 April 2026 to 31 March 2027 (令和8年度)."""
+
+_TYPE = re.compile(r"^taiwa\.(?P<owner>[a-z]+)\.(?P<name>[a-z-]+)\.v(?P<version>[1-9][0-9]*)$")
+
+
+class Event(BaseModel):
+    """A past fact that one service publishes.
+
+    A concrete event states four things as class variables:
+
+    ``TYPE``       CloudEvents type, ``taiwa.<owner>.<kebab-name>.v<major>``
+    ``TOPIC``      Kafka topic without the installation's prefix, ``<owner>.events`` for facts
+    ``AGGREGATE``  kind of the aggregate whose order is kept, for example ``appointment``
+    ``KEY``        names of the fields that identify the aggregate, joined by ``:`` (none: one for the municipality)
+
+    Writing forbids unknown fields; reading (:meth:`read`) ignores them, so that a producer may add optional fields
+    within a version.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    TYPE: ClassVar[str]
+    TOPIC: ClassVar[str]
+    AGGREGATE: ClassVar[str]
+    KEY: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(cls, *, abstract: bool = False) -> None:
+        """Take ``abstract`` from the class statement; pydantic hands it on to the check below."""
+        super().__init_subclass__()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, *, abstract: bool = False, **kwargs: object) -> None:
+        """Refuse a declaration that forgets one of the four statements, or whose fields do not exist.
+
+        ``class _StaffFact(Event, abstract=True)`` only shares fields and is no event.
+
+        Raises:
+            TypeError: the declaration is incomplete; the message says what is missing.
+        """
+        super().__pydantic_init_subclass__(**kwargs)
+        if abstract:
+            return
+        for name in ("TYPE", "TOPIC", "AGGREGATE", "KEY"):
+            if not hasattr(cls, name):
+                raise TypeError(f"{cls.__name__} must state {name}")
+        if _TYPE.match(cls.TYPE) is None:
+            raise TypeError(f"{cls.__name__}.TYPE must look like taiwa.<owner>.<name>.v<major>, not {cls.TYPE!r}")
+        missing = [field for field in cls.KEY if field not in cls.model_fields]
+        if missing:
+            raise TypeError(f"{cls.__name__}.KEY names unknown fields: {', '.join(missing)}")
+
+    @classmethod
+    def owner(cls) -> str:
+        """Name of the service that publishes this event."""
+        return cls.TYPE.split(".")[1]
+
+    @classmethod
+    def family(cls) -> str:
+        """The type without its major version: ``taiwa.leaders.leader-appointed``."""
+        return cls.TYPE.rpartition(".v")[0]
+
+    @classmethod
+    def schema_version(cls) -> int:
+        """The major version, 1 or more. Within it only optional additions are allowed."""
+        return int(cls.TYPE.rpartition(".v")[2])
+
+    def aggregate(self) -> str:
+        """``<kind>/<id>``: the unit within which versions are dense and order is kept. It is ``ce_subject``."""
+        return f"{self.AGGREGATE}/{':'.join(str(getattr(self, field)) for field in self.KEY) or 'only'}"
+
+    def write(self) -> str:
+        """The payload as compact JSON text; non-ASCII characters stand as they are."""
+        return self.model_dump_json()
+
+    @classmethod
+    def read(cls, payload: str | bytes) -> Self:
+        """Parse a payload and ignore fields this version does not know.
+
+        Raises:
+            pydantic.ValidationError: not JSON, a field is missing or of the wrong type.
+        """
+        return cls.model_validate_json(payload, extra="ignore")
+
+
+class State(Event, abstract=True):
+    """The full present state of one thing on a compacted topic; ``None`` as the record's value means erased.
+
+    Consumers upsert by ``state_version`` (greater wins); it is outside the dense-version rule of facts.
+    """
+
+    state_version: int
