@@ -1,0 +1,1 @@
+"""The events of taiwa, for everybody who reads or publishes them."""

@@ -41,7 +41,7 @@ class ConsultationAssignedV1(_ConsultationFact):
 
 
 class ConsultationAnsweredV1(_ConsultationFact):
-    """A reply went to the other side. ``answer``: it answers; ``question``: it asks back; ``reply``: the requester's."""
+    """A reply was sent. ``answer``: it answers; ``question``: the desk asks back; ``reply``: the requester's."""
 
     TYPE: ClassVar[str] = "taiwa.consultations.consultation-answered.v1"
     entry_id: UUID

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from taiwa_contracts import topics
 from taiwa_contracts.event import Day, Event, FiscalYear, Instant, PersonId, SectionId, State, Text
 
@@ -90,7 +92,7 @@ class StaffJoinedV1(_StaffFact):
 
     TYPE: ClassVar[str] = "taiwa.directory.staff-joined.v1"
     section_id: SectionId
-    concurrent_section_ids: list[SectionId] = []
+    concurrent_section_ids: list[SectionId] = Field(default_factory=list)
     post: Text
     full_time: bool
     effective_from: Day
@@ -101,7 +103,7 @@ class StaffChangedV1(_StaffFact):
 
     TYPE: ClassVar[str] = "taiwa.directory.staff-changed.v1"
     section_id: SectionId
-    concurrent_section_ids: list[SectionId] = []
+    concurrent_section_ids: list[SectionId] = Field(default_factory=list)
     post: Text
     full_time: bool
     effective_from: Day
@@ -114,7 +116,7 @@ class StaffTransferredV1(_StaffFact):
     transfer_id: UUID
     from_section_id: SectionId
     to_section_id: SectionId
-    concurrent_section_ids: list[SectionId] = []
+    concurrent_section_ids: list[SectionId] = Field(default_factory=list)
     post: Text
     full_time: bool
     effective_from: Day
@@ -126,7 +128,7 @@ class TransferRevertedV1(_StaffFact):
     TYPE: ClassVar[str] = "taiwa.directory.transfer-reverted.v1"
     transfer_id: UUID
     section_id: SectionId
-    concurrent_section_ids: list[SectionId] = []
+    concurrent_section_ids: list[SectionId] = Field(default_factory=list)
     post: Text
     full_time: bool
     effective_from: Day
