@@ -1,0 +1,1 @@
+"""What every service of taiwa stands on. It knows no event and no service, and alone speaks to Kafka."""

@@ -50,6 +50,7 @@ class Event(BaseModel):
     TOPIC: ClassVar[str]
     AGGREGATE: ClassVar[str]
     KEY: ClassVar[tuple[str, ...]]
+    STATE: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
         """Take ``abstract`` from the class statement; pydantic hands it on to the check below."""
@@ -115,4 +116,5 @@ class State(Event, abstract=True):
     Consumers upsert by ``state_version`` (greater wins); it is outside the dense-version rule of facts.
     """
 
+    STATE: ClassVar[bool] = True
     state_version: int
