@@ -1,0 +1,47 @@
+# Each rule calls uv (fetched into .tools when the machine has none) or compose. ARGS= passes options on:
+#   make test ARGS='tests/e2e -k journey'      make demo ARGS='--state build/demo'
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+UV := $(or $(shell command -v uv),.tools/bin/uv)
+RUN := $(UV) run --frozen
+COMPOSE := docker compose
+MIGRATIONS := $(wildcard chassis/migrations/*.sql services/*/migrations/*.sql)
+
+.PHONY: help demo test check bench up down
+
+help: ## what can be done here
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: | $(UV) ## the whole product with the demo town, embedded; Ctrl-C stops it
+	@$(RUN) taiwa demo $(ARGS)
+
+test: | $(UV) ## every test, in parallel
+	@only=''; docker info >/dev/null 2>&1 || \
+	  { only='not compose'; echo 'No container engine runs here: the compose tests are left out.'; }; \
+	$(RUN) pytest -n auto --dist loadgroup -m "$$only" $(ARGS)
+
+check: | $(UV) ## format, lint, types, imports, migrations, contracts, house rules
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(if $(MIGRATIONS),$(RUN) squawk $(MIGRATIONS))
+	$(RUN) python -m taiwa.contracts check
+	$(RUN) python -m tests.architecture
+
+bench: | $(UV) ## what we cost beside raw loops, as ratios
+	@$(RUN) python -m tests.performance $(ARGS)
+
+up: ## the product in containers, empty: docs/operations.md
+	@$(COMPOSE) up -d --wait $(ARGS)
+
+down: ## stop the containers; ARGS=-v forgets their volumes too
+	@$(COMPOSE) down $(ARGS)
+
+.tools/bin/uv:
+	@echo 'uv is missing: fetching it into .tools'
+	@python3 -m venv .tools
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv
