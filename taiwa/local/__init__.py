@@ -1,0 +1,1 @@
+"""The installation without containers: PostgreSQL and Kafka from packages, services under a supervisor."""
