@@ -17,7 +17,8 @@ from chassis.transaction import Connection, Fact, Transaction
 if TYPE_CHECKING:
     from chassis.auth import Caller
     from chassis.database import Database
-    from chassis.http import WorkItem
+    from chassis.http.views import View
+    from chassis.http.work_items import WorkItem
 
 E = TypeVar("E")
 Key = tuple[str, str]
@@ -89,7 +90,7 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class TimerHandler:
-    """Runs when a timer called ``name`` is due. Gets the aggregate ``<kind>/<id>``; re-checks state: late is a no-op."""
+    """Runs when a timer ``name`` is due. Gets the aggregate ``<kind>/<id>``; re-checks state, late is a no-op."""
 
     name: str
     run: Callable[[Transaction, str], Awaitable[None]]
@@ -135,7 +136,7 @@ class Service:
     timers: tuple[TimerHandler, ...] = ()
     states: tuple[StateSource, ...] = ()
     loops: tuple[Loop, ...] = ()
-    work_items: Callable[[Connection, Caller, datetime], Awaitable[list[WorkItem]]] | None = None
+    work_items: Callable[[View, Caller], Awaitable[list[WorkItem]]] | None = None
     resources: Mapping[str, object] = field(default_factory=dict)
     """Own objects that routes reach as ``request.app.state.resources[name]`` (a token issuer, an HTTP client)."""
 
