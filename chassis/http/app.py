@@ -18,7 +18,6 @@ from chassis.http.views import Views
 from chassis.http.work_items import WorkItem
 from chassis.service import Service
 
-
 _APPLIED = """
 SELECT version FROM versions WHERE consumer = $1 AND municipality = $2 AND owner = $3 AND aggregate = $4
 """

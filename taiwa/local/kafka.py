@@ -15,6 +15,7 @@ from pathlib import Path
 
 from taiwa.local.mendable import Mendable
 from taiwa.local.ports import LOOPBACK, is_open
+from taiwa.local.postgres import last_lines
 
 START_SECONDS = 90.0
 HEAP = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
@@ -63,16 +64,19 @@ class Kafka:
         """``host:port`` for clients."""
         return f"{LOOPBACK}:{self.port}"
 
-    def start(self, *, wait: bool = True) -> None:
-        """Format the storage if it is new, start the broker and, with ``wait``, wait until it accepts connections.
+    def prepare(self) -> None:
+        """Write the settings and format the storage if it is new; takes about a second then.
 
         Raises:
-            Mendable: the broker ended or did not get ready; the message quotes its last words.
+            Mendable: it cannot be formatted; the message quotes the reason.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "server.properties").write_text(self._properties())
         if not (self.directory / "log" / "meta.properties").exists():
             self._format()
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start the broker on the prepared folder and return at once."""
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own binary and settings
                 [*self._java(), "kafka.Kafka", str(self.directory / "server.properties")],
@@ -82,22 +86,22 @@ class Kafka:
                 cwd=self.directory,
                 start_new_session=True,
             )
-        if wait:
-            self.wait_ready()
+        return self.process
 
-    def wait_ready(self) -> None:
-        """Wait until the broker accepts connections.
+    def start(self) -> None:
+        """Prepare, start and wait until the broker accepts connections.
 
         Raises:
-            Mendable: it ended or the deadline passed.
+            Mendable: the broker ended or did not get ready; the message quotes its last words.
         """
+        self.prepare()
+        self.spawn()
         deadline = time.monotonic() + START_SECONDS
-        process = self.process
-        while process is not None and time.monotonic() < deadline and process.poll() is None:
+        while self.process is not None and self.process.poll() is None and time.monotonic() < deadline:
             if is_open(self.port):
                 return
             time.sleep(0.05)
-        words = self._last_words()
+        words = last_lines(self.log)
         self.stop(2.0)
         raise Mendable(
             f"Kafka did not start on port {self.port}. It said:\n{words}",
@@ -126,7 +130,6 @@ class Kafka:
         return [
             str(java()),
             *HEAP,
-            # jlink's runtime has no module list of its own for these; Kafka reaches into them at start.
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-cp",
@@ -192,9 +195,3 @@ class Kafka:
             "message.max.bytes": "1048588",
         }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
-
-    def _last_words(self, count: int = 8) -> str:
-        try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
-        except FileNotFoundError:
-            return "(nothing)"

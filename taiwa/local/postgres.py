@@ -71,11 +71,11 @@ class Postgres:
         """The superuser's URL of the database ``postgres``."""
         return f"postgresql://{SUPERUSER}:{self.password}@{LOOPBACK}:{self.port}/postgres"
 
-    def start(self) -> None:
-        """Make the data folder if it is missing, start the server and wait until it accepts connections.
+    def prepare(self) -> None:
+        """Make the data folder if it is missing; takes about two seconds then.
 
         Raises:
-            Mendable: the server ended or did not get ready; the message quotes its last words.
+            Mendable: it cannot be made; the message quotes the reason.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         account = _unprivileged_account()
@@ -84,6 +84,9 @@ class Postgres:
             _let_in(binaries())
         if not (self.directory / "data" / "PG_VERSION").exists():
             self._make_cluster(account)
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start the server on the prepared folder and return at once."""
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
@@ -93,7 +96,6 @@ class Postgres:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "synchronous_commit": "on",
-            "idle_session_timeout": "0",
         }
         if not self.durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
@@ -109,9 +111,29 @@ class Postgres:
                 cwd="/",
                 env=_environment(),
                 start_new_session=True,
-                **_as_account(account),
+                **_as_account(_unprivileged_account()),
             )
-        self._wait_ready()
+        return self.process
+
+    def start(self) -> None:
+        """Prepare, start and wait until the server accepts connections.
+
+        Raises:
+            Mendable: the server ended or did not get ready; the message quotes its last words.
+        """
+        self.prepare()
+        self.spawn()
+        deadline = time.monotonic() + START_SECONDS
+        while self.process is not None and self.process.poll() is None and time.monotonic() < deadline:
+            if self.ready():
+                return
+            time.sleep(0.02)
+        words = last_lines(self.log)
+        self.stop(2.0)
+        raise Mendable(
+            f"PostgreSQL did not start on port {self.port}. It said:\n{words}",
+            f"Read {self.log}; run `taiwa doctor` to check this machine.",
+        )
 
     def stop(self, seconds: float = 8.0) -> None:
         """End sessions, write a checkpoint and stop; after ``seconds`` stop at once (the next start recovers)."""
@@ -133,23 +155,9 @@ class Postgres:
             lines = (self.directory / "data" / "postmaster.pid").read_text().splitlines()
         except (FileNotFoundError, NotADirectoryError):
             return False
-        return len(lines) >= 8 and lines[7].strip() == "ready"  # noqa: PLR2004 - line 8 is the status
-
-    def _wait_ready(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        process = self.process
-        while process is not None and time.monotonic() < deadline:
-            if process.poll() is not None:
-                break
-            if self.ready():
-                return
-            time.sleep(0.02)
-        words = _last_lines(self.log)
-        self.stop(2.0)
-        raise Mendable(
-            f"PostgreSQL did not start on port {self.port}. It said:\n{words}",
-            f"Read {self.log}; run `taiwa doctor` to check this machine.",
-        )
+        # A crashed server leaves its file behind: line 1 must be our process, line 8 is the status.
+        ours = self.process is not None and lines[:1] == [str(self.process.pid)]
+        return ours and lines[7:8] != [] and lines[7].strip() == "ready"
 
     def _make_cluster(self, account: str | None) -> None:
         data = self.directory / "data"
@@ -247,7 +255,8 @@ def _let_in(path: Path) -> None:
             folder.chmod(mode | stat.S_IXOTH)
 
 
-def _last_lines(log: Path, count: int = 8) -> str:
+def last_lines(log: Path, count: int = 8) -> str:
+    """Return the end of a log, or ``(nothing)``."""
     try:
         return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
     except FileNotFoundError:
