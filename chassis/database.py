@@ -35,7 +35,8 @@ def database_name(installation: InstallationSettings, service: str) -> str:
 
 def role_name(installation: InstallationSettings, service: str, kind: str) -> str:
     """Name of a service's role; ``kind`` is ``owner``, ``api`` or ``worker``."""
-    return f"{installation.prefix}{service}_{kind}"
+    prefix = installation.prefix if installation.role_prefix is None else installation.role_prefix
+    return f"{prefix}{service}_{kind}"
 
 
 async def _keep_session(connection: Connection) -> None:

@@ -48,14 +48,21 @@ async def make_roles(
 
 
 async def make_database(
-    admin: asyncpg.Connection[asyncpg.Record], installation: InstallationSettings, service: str
+    admin: asyncpg.Connection[asyncpg.Record],
+    installation: InstallationSettings,
+    service: str,
+    *,
+    template: str = "template0",
 ) -> None:
     """Create the service's database, owned by its owner role, closed to everybody else."""
     name = database_name(installation, service)
     if not await admin.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
         try:
             owner = role_name(installation, service, "owner")
-            await admin.execute(f'CREATE DATABASE "{name}" OWNER "{owner}" TEMPLATE template0 ENCODING \'UTF8\'')
+            strategy = "wal_log" if template == "template0" else "file_copy"
+            await admin.execute(
+                f'CREATE DATABASE "{name}" OWNER "{owner}" TEMPLATE "{template}" ENCODING \'UTF8\' STRATEGY {strategy}'
+            )
         except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
             return
     await admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')

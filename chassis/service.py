@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -28,8 +28,8 @@ Key = tuple[str, str]
 class ReadableFact(Fact, Protocol):
     """An event class a consumer can read; ``taiwa_contracts.event.Event`` has all of it."""
 
-    AGGREGATE: str
-    STATE: bool
+    AGGREGATE: ClassVar[str]
+    STATE: ClassVar[bool]
 
     @classmethod
     def read(cls, payload: str | bytes) -> Any:

@@ -71,6 +71,11 @@ class InstallationSettings(Settings):
 
     environment: Literal["production", "demo", "test"] = "production"
     prefix: str = Field(default="", pattern=r"^[a-z0-9_]*$", description="put before topics, groups, databases, roles")
+    role_prefix: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9_]*$",
+        description="put before roles instead; they belong to the whole PostgreSQL, so tests share one set of them",
+    )
     postgres_host: str = "127.0.0.1"
     postgres_port: int = 5432
     kafka: str = Field(default="127.0.0.1:9092", description="bootstrap servers, comma separated")

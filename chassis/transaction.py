@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -46,8 +46,8 @@ class Actor:
 class Fact(Protocol):
     """What the event log needs of an event; ``taiwa_contracts.event.Event`` has it."""
 
-    TYPE: str
-    TOPIC: str
+    TYPE: ClassVar[str]
+    TOPIC: ClassVar[str]
 
     def aggregate(self) -> str:
         """``<kind>/<id>``."""
