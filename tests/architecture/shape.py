@@ -1,0 +1,59 @@
+"""One shape for all services, and file names that say what is inside.
+
+A reader who knows one service knows all of them; a file called ``utils`` says nothing and takes in everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.architecture.source import PRODUCT, python_files
+
+MODULES = {"domain", "commands", "repository", "queries", "projections", "reactions", "routes", "settings", "main"}
+FOLDERS = {"migrations"}
+OWN_FOLDERS = {"portal": {"templates", "static", "pages"}, "notifications": {"channels", "templates"}}
+NEEDED = {"main.py", "README.md", "__init__.py"}
+MIGRATION = re.compile(r"^[0-9]{4}_[a-z0-9_]+\.sql$")
+BANNED = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "data", "misc", "base", "shared"}
+
+
+def service_folders(root: Path) -> list[Path]:
+    """The folder of every service."""
+    services = root / "services"
+    return sorted(path for path in services.glob("*") if path.is_dir() and path.name != "__pycache__")
+
+
+def one_shape(root: Path) -> list[str]:
+    """Files of a service that the architecture does not know, and files that it needs."""
+    return [problem for service in service_folders(root) for problem in _problems(root, service)]
+
+
+def _problems(root: Path, service: Path) -> Iterator[str]:
+    place = service.relative_to(root)
+    folders = {*FOLDERS, *MODULES, *OWN_FOLDERS.get(service.name, ())}
+    for path in sorted(service.iterdir()):
+        if path.name in NEEDED | {"__pycache__"}:
+            continue
+        if not (path.stem in MODULES if path.suffix == ".py" else path.is_dir() and path.name in folders):
+            yield (
+                f"{place / path.name}: a service has no such file. Move its content into one of "
+                f"{', '.join(sorted(MODULES))}, each a file or, when long, a package."
+            )
+    for name in sorted(NEEDED):
+        if not (service / name).exists():
+            yield f"{place / name} is missing: every service has one."
+    for path in sorted((service / "migrations").glob("*")):
+        if MIGRATION.match(path.name) is None and path.name != "__pycache__":
+            yield f"{place / 'migrations' / path.name}: call it NNNN_what_it_does.sql."
+
+
+def telling_names(root: Path) -> list[str]:
+    """Modules and packages whose name says nothing."""
+    return [
+        f"{source.path}: '{part}' says nothing. Name it after what is inside."
+        for source in python_files(root, *PRODUCT, "tests")
+        for part in source.path.with_suffix("").parts
+        if part in BANNED
+    ]
