@@ -28,7 +28,7 @@ check: | $(UV) ## format, lint, types, imports, migrations, contracts, house rul
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports
-	$(if $(MIGRATIONS),$(RUN) squawk $(MIGRATIONS))
+	$(if $(MIGRATIONS),$(RUN) squawk --reporter gcc $(MIGRATIONS))
 	$(RUN) python -m taiwa.contracts check
 	$(RUN) python -m tests.architecture
 

@@ -27,6 +27,9 @@ _NAME = re.compile(r"^[0-9]{4}_[a-z0-9_]+\.sql$")
 _LOCK = 0x7461697761
 """``taiwa`` in ASCII; one lock per database."""
 
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
+"""A migration that waits for a table makes everybody who needs the table wait behind it: better it fails."""
+
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     name text PRIMARY KEY,
@@ -134,6 +137,7 @@ async def _run(connection: asyncpg.Connection[asyncpg.Record], migration: Migrat
     record = "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)"
     if migration.in_transaction:
         async with connection.transaction():
+            await connection.execute(_LOCK_TIMEOUT)
             await connection.execute(migration.sql)
             await connection.execute(record, migration.name, migration.checksum)
         return

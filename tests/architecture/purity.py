@@ -14,7 +14,7 @@ from tests.architecture.source import Source, python_files
 OPEN_TO_DOMAIN = ("taiwa_contracts", "chassis.refusals", "chassis.calendar", "chassis.municipality")
 WORLDLY = frozenset(
     {
-        *("asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil"),
+        *("asyncio", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil"),
         *("signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "threading", "time", "urllib"),
     }
 )

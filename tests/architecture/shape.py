@@ -13,7 +13,10 @@ from tests.architecture.source import PRODUCT, python_files
 
 MODULES = {"domain", "commands", "repository", "queries", "projections", "reactions", "routes", "settings", "main"}
 FOLDERS = {"migrations"}
-OWN_FOLDERS = {"portal": {"templates", "static", "pages"}, "notifications": {"channels", "templates"}}
+OWN_PARTS = {
+    "portal": {"gateway", "pages", "static", "templates", "wording"},
+    "notifications": {"channels", "templates"},
+}
 NEEDED = {"main.py", "README.md", "__init__.py"}
 MIGRATION = re.compile(r"^[0-9]{4}_[a-z0-9_]+\.sql$")
 BANNED = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "data", "misc", "base", "shared"}
@@ -32,14 +35,14 @@ def one_shape(root: Path) -> list[str]:
 
 def _problems(root: Path, service: Path) -> Iterator[str]:
     place = service.relative_to(root)
-    folders = {*FOLDERS, *MODULES, *OWN_FOLDERS.get(service.name, ())}
+    modules = MODULES | OWN_PARTS.get(service.name, set())
     for path in sorted(service.iterdir()):
         if path.name in NEEDED | {"__pycache__"}:
             continue
-        if not (path.stem in MODULES if path.suffix == ".py" else path.is_dir() and path.name in folders):
+        if not (path.stem in modules if path.suffix == ".py" else path.is_dir() and path.name in modules | FOLDERS):
             yield (
                 f"{place / path.name}: a service has no such file. Move its content into one of "
-                f"{', '.join(sorted(MODULES))}, each a file or, when long, a package."
+                f"{', '.join(sorted(modules))}, each a file or, when long, a package."
             )
     for name in sorted(NEEDED):
         if not (service / name).exists():
