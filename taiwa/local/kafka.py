@@ -70,7 +70,7 @@ class Kafka:
         Raises:
             Mendable: it cannot be formatted; the message quotes the reason.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.directory / "server.properties").write_text(self._properties())
         if not (self.directory / "log" / "meta.properties").exists():
             self._format()

@@ -49,7 +49,7 @@ class Inbox:
     """The newest :data:`KEPT` mails, in memory and in ``directory/mails.jsonl``."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = directory / "mails.jsonl"
         self._lock = threading.Lock()
         self._mails: list[Mail] = []

@@ -60,7 +60,7 @@ def require_free(port: int, purpose: str, option: str) -> None:
     Args:
         port: the port wanted on 127.0.0.1.
         purpose: who wants it, for example ``PostgreSQL``.
-        option: the option of the command that chooses another port.
+        option: how the command chooses another port, up to the number: ``--port kafka=``.
 
     Raises:
         Mendable: the port is in use; the message names the process where the system tells it.
@@ -70,7 +70,7 @@ def require_free(port: int, purpose: str, option: str) -> None:
     by = holder(port)
     raise Mendable(
         f"Port {port} on {LOOPBACK}, wanted for {purpose}, is in use{f' by {by}' if by else ''}.",
-        f"Stop that process, or choose another port: {option} {port + 1000}",
+        f"Stop that process, or choose another port: {option}{port + 1000}",
     )
 
 

@@ -77,7 +77,7 @@ class Postgres:
         Raises:
             Mendable: it cannot be made; the message quotes the reason.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         account = _unprivileged_account()
         if account:
             _let_in(self.directory)
@@ -103,6 +103,8 @@ class Postgres:
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with self.log.open("ab") as log:
+            # Others may search this folder, and statements in a log hold names.
+            self.log.chmod(0o600)
             self.process = subprocess.Popen(  # noqa: S603 - our own binary and settings
                 command,
                 stdin=subprocess.DEVNULL,

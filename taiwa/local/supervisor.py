@@ -110,8 +110,10 @@ class Supervisor:
 
     async def stop_all(self) -> None:
         """Stop everything, wave by wave, and note the clean end."""
-        if self._server:
-            self._server.close()
+        if self._server is None:
+            # Never opened: the folder may belong to another supervisor, whose note must stay.
+            return
+        self._server.close()
         for wave in sorted({child.wave for child in self._children.values()}):
             stopping = [self._stop(child) for child in self._children.values() if child.wave == wave]
             await asyncio.gather(*stopping)

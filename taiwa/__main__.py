@@ -1,0 +1,5 @@
+"""``python -m taiwa`` is the command ``taiwa``."""
+
+from taiwa.cli import main
+
+main()

@@ -1,0 +1,229 @@
+"""One embedded installation: which processes it has, on which ports, with which settings, started in which order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from chassis.installation import Tenancy, install
+from chassis.settings import InstallationSettings
+from taiwa.local import jars, ports
+from taiwa.local.environment import Kind, base_url, variables
+from taiwa.local.kafka import Kafka
+from taiwa.local.mendable import Mendable
+from taiwa.local.postgres import Postgres
+from taiwa.local.state import State
+from taiwa.local.supervisor import Child, Supervisor
+from taiwa.progress import Progress
+from taiwa.services import SERVICES, make_topics, migrations_of
+
+DEFAULT_PORTS: dict[str, int] = {
+    "portal": 8100,
+    "directory": 8101,
+    "leaders": 8102,
+    "trainings": 8103,
+    "consultations": 8104,
+    "notifications": 8105,
+    "mail": 8025,
+    "smtp": 1025,
+    "postgres": 8132,
+    "kafka": 8192,
+    "kafka-controller": 8193,
+}
+"""Everything listens on 127.0.0.1 only."""
+
+
+def choose_ports(state: State, given: dict[str, int], *, free: bool) -> dict[str, int]:
+    """Choose a port for every part: given now, else that of the last run, else a free or the default one.
+
+    Raises:
+        Mendable: an unknown name was given.
+    """
+    unknown = given.keys() - DEFAULT_PORTS.keys()
+    if unknown:
+        raise Mendable(
+            f"There is no part named {', '.join(sorted(unknown))}.", f"Choose one of: {', '.join(DEFAULT_PORTS)}"
+        )
+    noted = state.notes().get("ports")
+    earlier: dict[str, int] = noted if isinstance(noted, dict) else {}
+    chosen = {name: given.get(name) or earlier.get(name) or default for name, default in DEFAULT_PORTS.items()}
+    if free:
+        for name in chosen.keys() - given.keys():
+            if name not in earlier or not ports.is_free(chosen[name]):
+                chosen[name] = ports.free_port()
+    return chosen
+
+
+@dataclass
+class Installation:
+    """The embedded product in one state folder.
+
+    Args:
+        state: its folder, claimed by :meth:`start`.
+        chosen: a port for every name of :data:`DEFAULT_PORTS`.
+        kind: ``demo`` has the simulated clock, ``production`` has not.
+        progress: shows what happens.
+    """
+
+    state: State
+    chosen: dict[str, int]
+    kind: Kind
+    progress: Progress
+    postgres: Postgres = field(init=False)
+    supervisor: Supervisor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.postgres = Postgres(self.state.root / "postgres", self.chosen["postgres"])
+        self.supervisor = Supervisor(self.state, self._show, self.chosen)
+        self._logs = {name: (self.state.root / "logs" / f"{name}.log").open("w") for name in (*SERVICES, "mail")}
+
+    @property
+    def bootstrap(self) -> str:
+        """Kafka's bootstrap servers."""
+        return f"{ports.LOOPBACK}:{self.chosen['kafka']}"
+
+    def base_url(self, service: str) -> str:
+        """Where a service answers."""
+        return base_url(self.chosen, service)
+
+    def settings(self) -> InstallationSettings:
+        """What all services share."""
+        return InstallationSettings(
+            environment=self.kind,
+            postgres_port=self.chosen["postgres"],
+            kafka=self.bootstrap,
+            simulated_clock=self.kind == "demo",
+            directory_url=self.base_url("directory"),
+            log_format="text",
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of every process of this installation."""
+        # Variables of the person's shell must not steer it.
+        own = {name: value for name, value in os.environ.items() if not name.startswith("TAIWA_")}
+        return own | variables(self.state, self.chosen, self.kind)
+
+    async def start(self) -> None:
+        """Start everything and return when every service does its work.
+
+        Raises:
+            Mendable: something on this machine stands in the way.
+        """
+        self.state.claim()
+        self.state.require_space()
+        for name, port in self.chosen.items():
+            ports.require_free(port, name, f"--port {name}=")
+        self.state.remember("ports", self.chosen)
+        self.state.remember("kind", self.kind)
+        await self.supervisor.open()
+        locked, folder = jars.locked(), jars.folder()
+        missing = jars.missing(locked, folder)
+        if missing:
+            with self.progress.step("network", f"Apache Kafka fetched: {len(missing)} jars, once for this user"):
+                await asyncio.to_thread(jars.fetch, locked, folder)
+        classpath = await asyncio.to_thread(jars.fetch, locked, folder)
+        kafka = Kafka(self.state.root / "kafka", self.chosen["kafka"], self.chosen["kafka-controller"], classpath)
+        with self.progress.step("backing", "PostgreSQL 18, Apache Kafka 4.4, the mail inbox; databases, topics"):
+            await asyncio.gather(self._start_postgres(), self._start_kafka(kafka), self._start_mail())
+        with self.progress.step("services", f"Services: {', '.join(SERVICES)}"):
+            self.supervisor.start(*(self._service(name) for name in SERVICES))
+            await self.supervisor.wait_ready(*SERVICES)
+
+    async def stop(self) -> None:
+        """Stop everything in order, within ten seconds."""
+        await self.supervisor.stop_all()
+        for log in self._logs.values():
+            log.close()
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    async def _start_postgres(self) -> None:
+        await asyncio.to_thread(self.postgres.prepare)
+        self.supervisor.start(
+            Child(
+                "postgres",
+                self.postgres.spawn,
+                _in_thread(self.postgres.ready),
+                wave=3,
+                log_path=str(self.postgres.log),
+                stop_signal=signal.SIGINT,
+                stop_seconds=2.5,
+            )
+        )
+        await self.supervisor.wait_ready("postgres")
+        settings = self.settings()
+        for name in SERVICES:
+            password = self.state.secret(f"{name}.password").read_text()
+            await install(self.postgres.url, settings, Tenancy(name, password, migrations_of(name)))
+
+    async def _start_kafka(self, kafka: Kafka) -> None:
+        await asyncio.to_thread(kafka.prepare)
+        child = Child("kafka", kafka.spawn, _in_thread(kafka.ready), wave=2, log_path=str(kafka.log), stop_seconds=2.5)
+        self.supervisor.start(child)
+        await self.supervisor.wait_ready("kafka")
+        await make_topics(self.settings())
+
+    async def _start_mail(self) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "taiwa.local.mail",
+            f"--smtp-port={self.chosen['smtp']}",
+            f"--http-port={self.chosen['mail']}",
+            f"--directory={self.state.root / 'mail'}",
+        ]
+        self.supervisor.start(self._python("mail", command, f"http://{ports.LOOPBACK}:{self.chosen['mail']}/health", 2))
+
+    def _service(self, name: str) -> Child:
+        command = [sys.executable, "-m", "taiwa", "serve", name]
+        wave = 0 if name == "portal" else 1
+        return self._python(name, command, f"{self.base_url(name)}/health/ready", wave)
+
+    def _python(self, name: str, command: list[str], health_url: str, wave: int) -> Child:
+        def spawn() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self.environment(),
+                start_new_session=True,
+            )
+
+        async def ready() -> bool:
+            try:
+                async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+                    return (await client.get(health_url)).is_success
+            except httpx.HTTPError:
+                return False
+
+        stop_seconds = 1.5 if wave == 0 else 3.0
+        log_path = str(self.state.root / "logs" / f"{name}.log")
+        return Child(name, spawn, ready, wave=wave, log_path=log_path, stop_seconds=stop_seconds)
+
+    def _show(self, name: str, line: str) -> None:
+        log = self._logs.get(name)
+        if log is not None and not log.closed:
+            log.write(line + "\n")
+            log.flush()
+        self.progress.line(name, line)
+
+
+def _in_thread(check: Callable[[], bool]) -> Callable[[], asyncio.Future[bool]]:
+    def run() -> asyncio.Future[bool]:
+        return asyncio.ensure_future(asyncio.to_thread(check))
+
+    return run
+
+
+def logs(state: State) -> Path:
+    """Where the services' logs of the present run stand."""
+    return state.root / "logs"

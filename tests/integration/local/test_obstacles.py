@@ -1,0 +1,118 @@
+"""Each thing that can stand in the way of a start is told in a sentence, with the mend."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from taiwa.cli.application import app
+from taiwa.local import jars, ports, state
+from taiwa.local.mendable import Mendable
+from taiwa.local.state import Run, Running, State, stop_left_over
+
+
+def test_a_port_in_use_is_named_with_its_process_and_the_option() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Mendable) as told:
+            ports.require_free(port, "kafka", "--port kafka=")
+    assert str(port) in told.value.problem
+    assert "pid" in told.value.problem
+    assert "--port kafka=" in told.value.mend
+
+
+def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")(100, 95, 5_000_000)  # noqa: PYI024 - stands in for the system's
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(Mendable, match="5 MB are free") as told:
+        State(tmp_path / "state").require_space()
+    assert "--state" in told.value.mend
+
+
+def test_a_state_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("in the way")
+    with pytest.raises(Mendable, match="cannot be written") as told:
+        State(tmp_path / "a-file" / "state")
+    assert "--state" in told.value.mend
+
+
+def test_a_second_start_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    first = State(tmp_path)
+    first.claim()
+    first.record(Run(Running.now("supervisor", 1)))
+    with pytest.raises(Mendable, match=r"running already \(pid 1\)"):
+        State(tmp_path).claim()
+
+
+def test_a_left_over_process_is_named_and_stopped_by_the_command_it_is_told(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        folder = State(tmp_path)
+        folder.record(Run(Running("supervisor", 2**22 - 7, 0.0), [Running.now("kafka", process.pid)]))
+        with pytest.raises(Mendable, match=rf"kafka \(pid {process.pid}\)") as told:
+            folder.claim()
+        assert told.value.mend.endswith(f"taiwa stop --state '{tmp_path}'")
+        stop_left_over(folder.left_over())
+        process.wait(10)
+        State(tmp_path).claim()
+    finally:
+        process.kill()
+
+
+def test_another_process_that_got_the_same_id_is_not_taken_for_ours() -> None:
+    assert not Running("kafka", 1, started=12345.0).alive()
+
+
+def test_without_a_network_the_first_start_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(jars.MIRROR_VARIABLE, f"http://127.0.0.1:{ports.free_port()}")
+    with pytest.raises(Mendable, match="could not be fetched") as told:
+        jars.fetch(jars.locked()[:1], tmp_path)
+    assert jars.MIRROR_VARIABLE in told.value.mend
+    assert list(tmp_path.glob("*.jar")) == []
+
+
+def test_a_jar_that_differs_from_the_lock_is_never_used(tmp_path: Path) -> None:
+    jar = jars.locked()[0]
+    (tmp_path / jar.file_name).write_bytes(b"something else")
+    with pytest.raises(Mendable, match="differs from the lock") as told:
+        jars.fetch([jar], tmp_path)
+    assert f"rm '{tmp_path / jar.file_name}'" in told.value.mend
+
+
+def test_the_lock_holds_one_version_of_kafka_and_no_host() -> None:
+    kafka = {jar.version for jar in jars.locked() if jar.group == "org.apache.kafka"}
+    assert len(kafka) == 1
+    assert "://" not in jars.LOCK.read_text()
+    assert all(len(jar.sha256) == 64 for jar in jars.locked())
+
+
+def test_reset_asks_and_leaves_foreign_files_alone(tmp_path: Path) -> None:
+    State(tmp_path).secret("x.password")
+    (tmp_path / "mine.txt").write_text("not taiwa's")
+    asked = CliRunner().invoke(app, ["reset", "--state", str(tmp_path)], input="n\n")
+    assert asked.exit_code == 1
+    assert (tmp_path / "secrets" / "x.password").exists()
+    CliRunner().invoke(app, ["reset", "--state", str(tmp_path), "--yes"])
+    assert not (tmp_path / "secrets" / "x.password").exists()
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_a_running_installation_cannot_be_reset(tmp_path: Path) -> None:
+    State(tmp_path).record(Run(Running.now("supervisor", 1)))
+    answer = CliRunner().invoke(app, ["reset", "--state", str(tmp_path), "--yes"])
+    assert isinstance(answer.exception, Mendable)
+
+
+def test_secrets_are_for_the_owner_only_and_stay_the_same(tmp_path: Path) -> None:
+    folder = State(tmp_path)
+    path = folder.secret("leaders.password")
+    assert path.stat().st_mode & 0o077 == 0
+    assert folder.secret("leaders.password").read_text() == path.read_text()
+    assert state.default_state().name == "taiwa"
