@@ -184,7 +184,7 @@ def install(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Refusal)  # noqa: S101  registered for this class only
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004  RFC 9110 names it for 401
         return problem(error, language_of(request), headers=headers)
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:

@@ -38,7 +38,7 @@ def migrate(state: StateOption, services: ServicesArgument = None, *, as_json: J
 
 async def _migrate(where: Operated, services: list[str]) -> dict[str, list[str]]:
     from chassis.installation import Tenancy, install  # noqa: PLC0415 - loads the HTTP side, which other commands spare
-    from chassis.migrations import MigrationError  # noqa: PLC0415
+    from chassis.migrations import MigrationError  # noqa: PLC0415 - as above
 
     ran = {}
     for name in services:

@@ -18,9 +18,6 @@ from taiwa.local.mendable import Mendable
 from taiwa.local.postgres import binaries
 from taiwa.local.state import State
 
-OURS = ("postgres", "kafka", "mail", "secrets", "logs", "installation.json", "run.json", "run.lock")
-"""What an installation keeps in its state folder; a reset deletes these and nothing else."""
-
 NEEDED_MEMORY_MEGABYTES = 1_500
 
 
@@ -73,7 +70,7 @@ def _java() -> str:
 
 def _first_line(command: list[str], mend: str) -> str:
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603 - a fixed command of our own
     except (OSError, subprocess.SubprocessError) as fault:
         raise Mendable(f"{command[0]} does not run: {fault}", f"Install it anew: {mend}") from fault
     return (answer.stdout + answer.stderr).splitlines()[0]

@@ -107,7 +107,7 @@ def _fetch_into(wanted: list[Jar], where: Path, progress: Callable[[int, int], N
 
 def _download(jar: Jar, staging: Path) -> Path:
     from jgo.maven import MavenContext  # noqa: PLC0415 - costs 0.3 s and is needed at the first start only
-    from requests import RequestException  # noqa: PLC0415
+    from requests import RequestException  # noqa: PLC0415 - as above
 
     mirror = os.environ.get(MIRROR_VARIABLE)
     context = MavenContext(repo_cache=staging, timeout=30, remote_repos={"mirror": mirror} if mirror else None)
@@ -151,7 +151,7 @@ def make_lock(kafka: str) -> str:
         Mendable: the resolution mixes versions of Kafka's own jars.
     """
     from jgo.env import EnvironmentBuilder  # noqa: PLC0415 - for maintainers only
-    from jgo.maven import MavenContext  # noqa: PLC0415
+    from jgo.maven import MavenContext  # noqa: PLC0415 - as above
 
     with tempfile.TemporaryDirectory() as scratch:
         context = MavenContext(repo_cache=Path(scratch) / "repository")

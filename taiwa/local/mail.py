@@ -14,7 +14,6 @@ import json
 import signal
 import threading
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http import HTTPStatus
@@ -27,6 +26,7 @@ from uuid import uuid4
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope, Session
 
+from chassis.clocks import machine_now
 from taiwa.local.ports import LOOPBACK
 
 KEPT = 5_000
@@ -94,7 +94,7 @@ def read(message: EmailMessage, recipients: list[str], sender: str) -> Mail:
     body = message.get_body(("plain", "html"))
     return Mail(
         id=uuid4().hex,
-        received_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        received_at=machine_now().isoformat(timespec="milliseconds"),
         message_id=str(message.get("Message-ID", "")),
         sender=sender,
         recipients=recipients,

@@ -44,7 +44,7 @@ def stop_all(run: Path) -> None:
             if psutil.pid_exists(pid):
                 os.kill(pid, signal.SIGQUIT if note.stem == "postgres" else signal.SIGKILL)
         if containers:
-            subprocess.run(["docker", "rm", "-f", "-v", *containers], check=False, capture_output=True)  # noqa: S603, S607
+            subprocess.run(["docker", "rm", "-f", "-v", *containers], check=False, capture_output=True)
 
 
 def _once(run: Path, name: str, start: Callable[[Path], Started]) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from chassis.testing import eventually
 from taiwa.local.mendable import Mendable
 from taiwa.local.state import State
 from taiwa.local.supervisor import Child, Supervisor, ask
@@ -31,13 +30,6 @@ def child(name: str, wave: int, program: str = LOOP, stop_seconds: float = 3.0) 
     return Child(name, spawn, ready, wave=wave, log_path="its log", stop_seconds=stop_seconds)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        await asyncio.sleep(0.02)
-
-
 async def test_a_crashed_child_starts_again_and_a_stopped_one_stays_stopped(tmp_path: Path) -> None:
     lines: list[tuple[str, str]] = []
     supervisor = Supervisor(State(tmp_path), lambda name, line: lines.append((name, line)), {})
@@ -49,7 +41,7 @@ async def test_a_crashed_child_starts_again_and_a_stopped_one_stays_stopped(tmp_
         assert one.process is not None
         crashed = one.process.pid
         os.kill(crashed, signal.SIGKILL)
-        await until(lambda: one.process is not None and one.process.pid != crashed and one.condition == "ready")
+        await eventually(lambda: one.process is not None and one.process.pid != crashed and one.condition == "ready")
         assert ("leaders", "at work") in lines
         assert any("ended with code -9" in line for _, line in lines)
 
@@ -72,7 +64,7 @@ async def test_lower_waves_stop_first_and_a_stubborn_child_is_killed(tmp_path: P
     await supervisor.open()
     portal, stubborn, postgres = child("portal", 0), child("leaders", 1, STUBBORN, 0.5), child("postgres", 3)
     supervisor.start(portal, stubborn, postgres)
-    await until(lambda: len([line for _, line in lines if line == "at work"]) == 3)
+    await eventually(lambda: len([line for _, line in lines if line == "at work"]) == 3)
     run = State(tmp_path).run()
     assert run is not None
     assert [running.name for running in run.children][-1] == "portal"
