@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
@@ -81,8 +81,8 @@ def documented(readme: str, heading: str) -> set[str]:
 def wired(folder: Path) -> Wired:
     """What ``services.<name>.main.build`` constructs, and what the migrations create."""
     main = importlib.import_module(f"services.{folder.name}.main")
-    build: Callable[[Any], Service] = main.build
-    settings: type[BaseSettings] = get_type_hints(build)["settings"]
+    build: Callable[[BaseSettings], Service] = main.build
+    settings: type[BaseSettings] = main.SETTINGS
     service = build(settings.model_validate(_placeholders(settings)))
     migrations = "\n".join(path.read_text(encoding="utf-8") for path in sorted((folder / "migrations").glob("*.sql")))
     return Wired(
