@@ -1,4 +1,4 @@
-"""The installation on this machine: up, demo, stop, reset, doctor, service."""
+"""The installation on this machine: up, demo, stop, reset, service."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
 from taiwa.demo.filling import fill
-from taiwa.local import doctor as checks
 from taiwa.local.installation import DEFAULT_PORTS
 from taiwa.local.mendable import Mendable
 from taiwa.local.running import Wishes, run
-from taiwa.local.state import State, stop_left_over
+from taiwa.local.state import OURS, State, stop_left_over
 from taiwa.local.supervisor import ask
 from taiwa.progress import Progress
 
@@ -100,7 +97,7 @@ def reset(state: StateOption, *, yes: Annotated[bool, typer.Option("--yes", help
     noted = folder.run()
     if noted is not None and (noted.supervisor.alive() or folder.left_over()):
         raise Mendable(f"The installation in {folder.root} is running.", "Stop it first: Ctrl-C or `taiwa stop`")
-    kept = [path for path in folder.root.iterdir() if path.name in checks.OURS]
+    kept = [path for path in folder.root.iterdir() if path.name in OURS]
     if not yes and not typer.confirm(f"Delete everything taiwa keeps in {folder.root}?"):
         console.print("Nothing was deleted.")
         raise typer.Exit(1)
@@ -110,21 +107,6 @@ def reset(state: StateOption, *, yes: Annotated[bool, typer.Option("--yes", help
         else:
             path.unlink()
     console.print(f"Deleted. {folder.root} holds no data of taiwa any more.")
-
-
-@app.command()
-def doctor(state: StateOption, *, as_json: JsonOption = False) -> None:
-    """Check what the embedded installation needs on this machine, and name the mend for each lack."""
-    findings = checks.examine(state)
-    if as_json:
-        print_json([finding.as_json() for finding in findings])
-    else:
-        table = Table("", "Check", "Found", "Mend")
-        for finding in findings:
-            table.add_row("[green]✓[/]" if finding.well else "[red]✗[/]", finding.check, finding.found, finding.mend)
-        Console(highlight=False).print(table)
-    if not all(finding.well for finding in findings):
-        raise typer.Exit(1)
 
 
 service = typer.Typer(help="Stop and start one service of a running installation.", no_args_is_help=True)

@@ -9,6 +9,9 @@ from taiwa.local.ports import LOOPBACK
 from taiwa.local.state import State
 from taiwa.services import SERVICES
 
+DEMO_MUNICIPALITY = "999997"
+"""みどり町: a valid check digit of no real prefecture."""
+
 Kind = Literal["demo", "production"]
 
 
@@ -38,6 +41,9 @@ def variables(state: State, ports: Mapping[str, int], kind: Kind) -> dict[str, s
         "TAIWA_NOTIFICATIONS_SMTP_PORT": str(ports["smtp"]),
         "TAIWA_PORTAL_PUBLIC_URL": base_url(ports, "portal"),
     }
+    if kind == "demo":
+        told["TAIWA_PORTAL_MUNICIPALITY"] = DEMO_MUNICIPALITY
+        told["TAIWA_PORTAL_CONTACT"] = "みどり町 総合政策課 情報システム戦略係（内線 235）"
     for service in SERVICES:
         told[f"TAIWA_{service.upper()}_PORT"] = str(ports[service])
         told[f"TAIWA_{service.upper()}_DATABASE_PASSWORD_FILE"] = str(state.secret(f"{service}.password"))

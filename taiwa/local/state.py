@@ -21,6 +21,9 @@ from taiwa.local.mendable import Mendable
 
 NEEDED_MEGABYTES = 400
 
+OURS = ("postgres", "kafka", "mail", "secrets", "logs", "installation.json", "run.json", "run.lock")
+"""What an installation keeps in its state folder; a reset deletes these and nothing else."""
+
 
 def default_state() -> Path:
     """Return the folder used without ``--state``, under the user's state directory."""
