@@ -13,7 +13,10 @@ from pathlib import Path
 
 from tests.architecture.source import PRODUCT, dotted, python_files
 
-STATEMENT = re.compile(r"^\s*(SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|WITH)\s", re.IGNORECASE)
+STATEMENT = re.compile(
+    r"^\s*(SELECT|INSERT\s+INTO|UPDATE\s.*\sSET|DELETE\s+FROM|MERGE\s+INTO|WITH)\s", re.IGNORECASE | re.DOTALL
+)
+"""``UPDATE 3`` is no statement but PostgreSQL's answer to one."""
 
 
 def bound_values(root: Path) -> list[str]:
@@ -45,11 +48,14 @@ def _put_together(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _begins_like_sql(node: ast.expr) -> bool:
-    first = node.values[0] if isinstance(node, ast.JoinedStr) and node.values else node
-    return isinstance(first, ast.Constant) and isinstance(first.value, str) and STATEMENT.match(first.value) is not None
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    text = "".join(
+        part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "?" for part in parts
+    )
+    return STATEMENT.match(text) is not None
 
 
 def _constant(node: ast.expr) -> bool:
-    if isinstance(node, ast.Constant):
+    if isinstance(node, ast.Constant) or (isinstance(node, ast.Call) and dotted(node.func) == "len"):
         return True
     return dotted(node).rpartition(".")[2].isupper()

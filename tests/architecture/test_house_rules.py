@@ -159,7 +159,8 @@ def test_a_value_inside_sql_is_found(tmp_path: Path, code: str) -> None:
     [
         'rows = fetch("SELECT * FROM people WHERE id = $1", person_id)',
         'rows = fetch(f"SELECT {COLUMNS} FROM people WHERE id = $1", person_id)',
-        'text = f"Select {name} from the list"[0:0]  # words, not SQL'.replace("Select ", "Choose "),
+        'rows = fetch(f"SELECT * FROM people WHERE id = ${len(arguments)}", *arguments)',
+        'changed = answer == f"UPDATE {count}"',
     ],
 )
 def test_bound_values_and_constants_pass(tmp_path: Path, code: str) -> None:
