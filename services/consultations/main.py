@@ -1,0 +1,72 @@
+"""Wires ``consultations``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chassis.service import Projection, Service, StateSource
+from services.consultations import projections, queries, repository, routes
+from services.consultations.settings import ConsultationsSettings
+from taiwa_contracts.consultations import (
+    ConsultationAnsweredV1,
+    ConsultationAssignedV1,
+    ConsultationOpenedV1,
+    ConsultationReopenedV1,
+    ConsultationResolvedV1,
+    ConsultationTextV1,
+)
+from taiwa_contracts.directory import (
+    CalendarChangedV1,
+    PersonStateV1,
+    RoleGrantedV1,
+    RoleRevokedV1,
+    SectionClosedV1,
+    SectionCreatedV1,
+    SectionHeadAssignedV1,
+    SectionRenamedV1,
+)
+from taiwa_contracts.leaders import (
+    AppointmentCorrectedV1,
+    LeaderAppointedV1,
+    LeaderTermEndedV1,
+    LeaderTermExtendedV1,
+)
+
+SETTINGS = ConsultationsSettings
+
+
+def build(settings: ConsultationsSettings | None = None) -> Service:
+    """The service, ready for ``serve``."""
+    settings = settings or SETTINGS()
+    return Service(
+        name="consultations",
+        title="Consultations (相談) between leaders and the desks, with routing and an answer clock",
+        settings=settings,
+        migrations=Path(__file__).parent / "migrations",
+        routers=(routes.router,),
+        emits=(
+            ConsultationOpenedV1,
+            ConsultationAssignedV1,
+            ConsultationAnsweredV1,
+            ConsultationResolvedV1,
+            ConsultationReopenedV1,
+            ConsultationTextV1,
+        ),
+        projections=(
+            Projection("consultations.people", (PersonStateV1,), projections.apply_people),
+            Projection(
+                "consultations.sections",
+                (SectionCreatedV1, SectionRenamedV1, SectionClosedV1, SectionHeadAssignedV1),
+                projections.apply_sections,
+            ),
+            Projection(
+                "consultations.leader_terms",
+                (LeaderAppointedV1, AppointmentCorrectedV1, LeaderTermExtendedV1, LeaderTermEndedV1),
+                projections.apply_leader_terms,
+            ),
+            Projection("consultations.desk_members", (RoleGrantedV1, RoleRevokedV1), projections.apply_desk_members),
+            Projection("consultations.calendars", (CalendarChangedV1,), projections.apply_calendars),
+        ),
+        states=(StateSource(ConsultationTextV1, repository.read_texts),),
+        work_items=queries.work_items,
+    )
