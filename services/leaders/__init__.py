@@ -1,0 +1,1 @@
+"""leaders: the yearly call, nominations, decisions, appointments as period records, deputies, coverage."""
