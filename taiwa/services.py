@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import services
-from taiwa.local.mendable import Mendable
+from taiwa.mendable import Mendable
 from taiwa_contracts.topics import TOPICS
 
 if TYPE_CHECKING:
@@ -43,11 +43,25 @@ def build(name: str) -> Service:
     return service
 
 
-async def make_topics(installation: InstallationSettings) -> None:
-    """Create every topic of the contracts that is missing and verify the others."""
-    from chassis.topics import ensure_topics  # noqa: PLC0415 - the Kafka client costs half a second of imports
+async def make_topics(installation: InstallationSettings) -> list[str]:
+    """Create every topic of the contracts that is missing, verify the others, and give the names of those made.
 
-    await ensure_topics(installation, TOPICS)
+    Raises:
+        Mendable: Kafka does not answer, or a topic is not as declared.
+    """
+    from chassis.topics import TopicSpec, ensure_topics, verify_topics  # noqa: PLC0415 - half a second of imports
+
+    specs = [TopicSpec(topic.name, topic.compacted) for topic in TOPICS]
+    try:
+        made = await ensure_topics(installation, specs)
+        problems = await verify_topics(installation, specs)
+    except (OSError, RuntimeError) as fault:  # every fault of the Kafka client is a RuntimeError
+        raise Mendable(
+            f"Kafka at {installation.kafka} does not answer: {fault}", "Start it, or correct TAIWA_KAFKA."
+        ) from fault
+    if problems:
+        raise Mendable(f"Kafka's topics are not as declared: {'; '.join(problems)}", "Set what is named, then go on.")
+    return made
 
 
 def migrations_of(service: str) -> Path:

@@ -7,11 +7,11 @@ import sys
 from rich.console import Console
 from rich.markup import escape
 
-from taiwa.cli import backing, contracts, doctor, local, messages, serve
+from taiwa.cli import backing, contracts, doctor, local, messages, secrets, serve
 from taiwa.cli.application import app
-from taiwa.local.mendable import Mendable
+from taiwa.mendable import Mendable
 
-__all__ = ["app", "backing", "contracts", "doctor", "local", "main", "messages", "serve"]
+__all__ = ["app", "backing", "contracts", "doctor", "local", "main", "messages", "secrets", "serve"]
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import typer
 
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
 from taiwa.cli.environment import Operated, operated, service_password
-from taiwa.local.mendable import Mendable
-from taiwa.services import SERVICES, migrations_of, require_known
+from taiwa.mendable import Mendable
+from taiwa.services import SERVICES, make_topics, migrations_of, require_known
 
 ServicesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[SERVICE]…", help="Only these; without one, all services.")
@@ -53,3 +53,13 @@ async def _migrate(where: Operated, services: list[str]) -> dict[str, list[str]]
                 f"PostgreSQL at {place} refuses: {fault}", "Check TAIWA_POSTGRES_HOST, _PORT and the admin's password."
             ) from fault
     return ran
+
+
+@app.command()
+def topics(state: StateOption, *, as_json: JsonOption = False) -> None:
+    """Create the topics that are missing and verify the others; safe to run again."""
+    made = asyncio.run(make_topics(operated(state).settings))
+    if as_json:
+        print_json(made)
+        return
+    console.print(f"Made: {', '.join(made)}" if made else "All topics are there, as declared.", highlight=False)

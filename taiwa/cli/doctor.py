@@ -17,8 +17,8 @@ from taiwa.cli.application import JsonOption, StateOption, app, print_json
 from taiwa.cli.environment import Operated, operated, service_password
 from taiwa.local.doctor import Finding, examine
 from taiwa.local.installation import DEFAULT_PORTS
-from taiwa.local.mendable import Mendable
 from taiwa.local.state import State
+from taiwa.mendable import Mendable
 from taiwa.services import SERVICES
 
 
@@ -61,7 +61,7 @@ async def _kafka(where: Operated) -> str:
 
     try:
         return f"{where.settings.kafka}, cluster {await asyncio.wait_for(cluster_id(where.settings), 15)}"
-    except Exception as fault:  # every way a client can fail means the same here
+    except (OSError, RuntimeError, TimeoutError) as fault:
         raise Mendable(
             f"Kafka at {where.settings.kafka} does not answer: {fault}", "Start it, or correct TAIWA_KAFKA."
         ) from fault

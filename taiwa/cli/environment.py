@@ -12,8 +12,8 @@ from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import InstallationSettings, Settings
 from taiwa.local.environment import Kind, variables
-from taiwa.local.mendable import Mendable
 from taiwa.local.state import State
+from taiwa.mendable import Mendable
 
 
 class OperatorSettings(Settings):

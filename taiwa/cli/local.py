@@ -12,10 +12,10 @@ import typer
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
 from taiwa.demo.filling import fill
 from taiwa.local.installation import DEFAULT_PORTS
-from taiwa.local.mendable import Mendable
 from taiwa.local.running import Wishes, run
 from taiwa.local.state import OURS, State, stop_left_over
 from taiwa.local.supervisor import ask
+from taiwa.mendable import Mendable
 from taiwa.progress import Progress
 
 PortOption = Annotated[

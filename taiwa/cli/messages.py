@@ -15,7 +15,7 @@ from rich.table import Table
 
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
 from taiwa.cli.environment import operated, service_password
-from taiwa.local.mendable import Mendable
+from taiwa.mendable import Mendable
 from taiwa.services import SERVICES, require_known
 from taiwa_contracts.catalogue import BY_TYPE
 from taiwa_contracts.topics import TOPICS

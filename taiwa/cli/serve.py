@@ -8,7 +8,7 @@ import typer
 
 from chassis.settings import InstallationSettings
 from taiwa.cli.application import app
-from taiwa.local.mendable import Mendable
+from taiwa.mendable import Mendable
 from taiwa.services import SERVICES, build
 
 

@@ -14,9 +14,9 @@ import psutil
 from taiwa.local import jars, ports
 from taiwa.local.installation import DEFAULT_PORTS
 from taiwa.local.kafka import java
-from taiwa.local.mendable import Mendable
 from taiwa.local.postgres import binaries
 from taiwa.local.state import State
+from taiwa.mendable import Mendable
 
 NEEDED_MEMORY_MEGABYTES = 1_500
 

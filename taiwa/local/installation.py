@@ -18,10 +18,10 @@ from chassis.settings import InstallationSettings
 from taiwa.local import jars, ports
 from taiwa.local.environment import Kind, base_url, variables
 from taiwa.local.kafka import Kafka
-from taiwa.local.mendable import Mendable
 from taiwa.local.postgres import Postgres
 from taiwa.local.state import State
 from taiwa.local.supervisor import Child, Supervisor
+from taiwa.mendable import Mendable
 from taiwa.progress import Progress
 from taiwa.services import SERVICES, make_topics, migrations_of
 

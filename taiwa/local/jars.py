@@ -20,7 +20,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from taiwa.local.mendable import Mendable
+from taiwa.mendable import Mendable
 
 LOCK = Path(__file__).with_name("kafka.lock.toml")
 ENDPOINT = "org.apache.kafka:kafka_2.13:{kafka}+org.slf4j:slf4j-simple:1.7.36"

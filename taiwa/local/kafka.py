@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from taiwa.local.mendable import Mendable
 from taiwa.local.ports import LOOPBACK, is_open
 from taiwa.local.postgres import last_lines
+from taiwa.mendable import Mendable
 
 START_SECONDS = 90.0
 HEAP = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")

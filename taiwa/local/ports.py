@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-from taiwa.local.mendable import Mendable
+from taiwa.mendable import Mendable
 
 LOOPBACK = "127.0.0.1"
 

@@ -18,8 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from taiwa.local.mendable import Mendable
 from taiwa.local.ports import LOOPBACK
+from taiwa.mendable import Mendable
 
 SUPERUSER = "postgres"
 ACCOUNT = "taiwa-postgres"

@@ -17,7 +17,7 @@ from typing import IO
 import psutil
 from platformdirs import user_state_path
 
-from taiwa.local.mendable import Mendable
+from taiwa.mendable import Mendable
 
 NEEDED_MEGABYTES = 400
 

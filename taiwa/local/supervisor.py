@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from taiwa.local.mendable import Mendable
 from taiwa.local.state import Run, Running, State
+from taiwa.mendable import Mendable
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0

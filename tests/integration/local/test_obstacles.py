@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import http.server
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections import namedtuple
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +21,8 @@ from typer.testing import CliRunner
 
 from taiwa.cli.application import app
 from taiwa.local import jars, ports, state
-from taiwa.local.mendable import Mendable
 from taiwa.local.state import Run, Running, State, stop_left_over
+from taiwa.mendable import Mendable
 
 
 def test_a_port_in_use_is_named_with_its_process_and_the_option() -> None:
@@ -116,3 +123,47 @@ def test_secrets_are_for_the_owner_only_and_stay_the_same(tmp_path: Path) -> Non
     assert path.stat().st_mode & 0o077 == 0
     assert folder.secret("leaders.password").read_text() == path.read_text()
     assert state.default_state().name == "taiwa"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[jars.Jar]:
+    """A Maven repository on loopback that holds one jar and counts how often it is asked for it."""
+    content = b"a small jar"
+    jar = jars.Jar("org.example", "small", "1.0", hashlib.sha256(content).hexdigest())
+    place = tmp_path / "repository" / "org" / "example" / "small" / "1.0"
+    place.mkdir(parents=True)
+    (place / jar.file_name).write_bytes(content)
+    handler = functools.partial(Quiet, directory=str(tmp_path / "repository"))
+    Quiet.asked = 0
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv(jars.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}")
+        yield jar
+        server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    asked = 0
+
+    def do_GET(self) -> None:
+        if self.path.endswith(".jar"):
+            Quiet.asked += 1
+        super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_two_first_starts_at_once_fetch_a_jar_once(repository: jars.Jar, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as starts:
+        both = list(starts.map(lambda _: jars.fetch([repository], tmp_path / "cache"), range(2)))
+    assert both[0] == both[1]
+    assert both[0][0].read_bytes() == b"a small jar"
+    assert Quiet.asked == 1
+
+
+def test_a_repository_that_gives_another_file_is_not_trusted(repository: jars.Jar, tmp_path: Path) -> None:
+    other = replace(repository, sha256="0" * 64)
+    with pytest.raises(Mendable, match="has not the SHA-256"):
+        jars.fetch([other], tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("*.jar")) == []

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from chassis.testing import eventually
-from taiwa.local.mendable import Mendable
 from taiwa.local.state import State
 from taiwa.local.supervisor import Child, Supervisor, ask
+from taiwa.mendable import Mendable
 
 LOOP = "import time, sys\nprint('at work', flush=True)\nwhile True: time.sleep(0.1)"
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + LOOP

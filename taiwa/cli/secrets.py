@@ -1,0 +1,57 @@
+"""``taiwa secrets``: the secrets of an installation in containers, each made once and readable by those who need it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taiwa.cli.application import app, console
+from taiwa.mendable import Mendable
+from taiwa.services import SERVICES
+
+OPERATORS = 10100
+"""Group of the operator's commands; the account of a service is this plus its place in the list."""
+
+
+@app.command("secrets")
+def make_secrets(
+    directory: Annotated[Path, typer.Argument(help="Where the secrets stand, for example a volume.")],
+) -> None:
+    """Make each missing secret once, mode 0440: owner its one service, group the operators. Needs root."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+        for name, owner in _owners().items():
+            if not (directory / name).exists():
+                _make(directory / name, owner)
+                console.print(f"made {name}", highlight=False)
+    except OSError as fault:
+        raise Mendable(
+            f"Secrets cannot be made in {directory}: {fault.strerror}.",
+            "Run it as root, on a folder that can be written.",
+        ) from fault
+
+
+def _owners() -> dict[str, int]:
+    """Each secret and the account that reads it beside the operators."""
+    services = {name: OPERATORS + place for place, name in enumerate(_accounts(), start=1)}
+    return {"postgres": OPERATORS, **services}
+
+
+def _accounts() -> list[str]:
+    """Services in the order of their accounts; a new service goes to the end, or files change hands."""
+    return [*(name for name in SERVICES if name != "portal"), "portal"]
+
+
+def _make(path: Path, owner: int) -> None:
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:
+        file.write(secrets.token_urlsafe(32))
+        os.fchown(file.fileno(), owner, OPERATORS)
+        os.fchmod(file.fileno(), 0o440)
+    # Only now under its name: an interrupted start leaves no half secret, and an existing one is never replaced.
+    draft.replace(path)
