@@ -26,6 +26,11 @@ ALGORITHM = "Ed25519"
 LEEWAY_SECONDS = 30
 KEYS_FRESH_SECONDS = 300
 KEYS_RETRY_SECONDS = 5
+FIRST_KEYS_RETRY_SECONDS = 0.5
+VERIFIED_KEPT = 4096
+
+_MALFORMED = (JoseError, ValueError, KeyError, TypeError, AttributeError)
+"""What reading a token or a key set of any shape may raise."""
 
 
 class NotAuthenticated(Refusal):
@@ -85,19 +90,35 @@ class TokenVerifier:
         self._fetched = 0.0
         self._tried = float("-inf")
         self._lock = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
+        self._verified: dict[str, tuple[Caller, float]] = {}
 
     async def _refresh(self) -> None:
         async with self._lock:
-            if monotonic() - self._tried < KEYS_RETRY_SECONDS:
+            if monotonic() - self._tried < (FIRST_KEYS_RETRY_SECONDS if self._keys is None else KEYS_RETRY_SECONDS):
                 return
             self._tried = monotonic()
             try:
                 fetched = await self._fetch()
                 self._keys = KeySet.import_key_set(fetched)  # type: ignore[arg-type]  # joserfc's own TypedDict
                 self._fetched = monotonic()
-            except (httpx.HTTPError, JoseError, ValueError) as error:
+                self._verified.clear()
+            except (httpx.HTTPError, *_MALFORMED) as error:
                 if self._keys is None:
                     raise KeysUnavailable from error
+
+    async def have_keys(self) -> None:
+        """Have the issuer's keys; keys that grew old are renewed beside the requests, which go on with the old ones.
+
+        Raises:
+            KeysUnavailable: no keys yet and directory is down.
+        """
+        if self._keys is None:
+            await self._refresh()
+            if self._keys is None:
+                raise KeysUnavailable
+        elif monotonic() - self._fetched > KEYS_FRESH_SECONDS and (self._renewal is None or self._renewal.done()):
+            self._renewal = asyncio.create_task(self._refresh())
 
     async def verify(self, token: str) -> Caller:
         """The caller a token names.
@@ -106,23 +127,24 @@ class TokenVerifier:
             NotAuthenticated: expired, forged, foreign, malformed.
             KeysUnavailable: no keys yet and directory is down.
         """
-        if self._keys is None or monotonic() - self._fetched > KEYS_FRESH_SECONDS:
-            await self._refresh()
+        await self.have_keys()
         try:
             return self._read(token)
-        except (JoseError, ValueError, KeyError, TypeError) as first:
+        except _MALFORMED as first:
             # An unknown key may be a new one: look once, at most every few seconds.
             await self._refresh()
             try:
                 return self._read(token)
-            except (JoseError, ValueError, KeyError, TypeError):
+            except _MALFORMED:
                 raise NotAuthenticated from first
 
     def _read(self, token: str) -> Caller:
         if self._keys is None:
             raise KeysUnavailable
-        claims = jwt.decode(token, self._keys, algorithms=[ALGORITHM]).claims
         now = machine_now().timestamp()
+        if (known := self._verified.get(token)) is not None and now < known[1]:
+            return known[0]
+        claims = jwt.decode(token, self._keys, algorithms=[ALGORITHM]).claims
         if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE:
             raise ValueError("foreign token")
         if not claims["nbf"] - LEEWAY_SECONDS <= now < claims["exp"] + LEEWAY_SECONDS:
@@ -130,9 +152,14 @@ class TokenVerifier:
         if not is_municipality(claims["municipality"]):
             raise ValueError("no municipality")
         section = claims.get("section")
-        return Caller(
+        caller = Caller(
             municipality=claims["municipality"],
             person_id=UUID(claims["sub"]),
             roles=frozenset(claims["roles"]),
             section_id=UUID(section) if section else None,
         )
+        if len(self._verified) >= VERIFIED_KEPT:
+            self._verified.clear()
+        # A signature is checked once: it costs more than the rest of a small request.
+        self._verified[token] = (caller, claims["exp"] + LEEWAY_SECONDS)
+        return caller

@@ -26,6 +26,11 @@ _SCOPE = re.compile(r"^([0-9]{6}|\*)$")
 
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+ANSWER_TIMEOUT_SECONDS = 40
+"""Longer than PostgreSQL's own timeout: it only ends the wait for a server that vanished without a word."""
+CONNECT_TIMEOUT_SECONDS = 5
+ACQUIRE_TIMEOUT_SECONDS = 10
+"""A request that gets no connection for so long is answered 503 instead of waiting for ever."""
 
 
 def database_name(installation: InstallationSettings, service: str) -> str:
@@ -41,6 +46,9 @@ def role_name(installation: InstallationSettings, service: str, kind: str) -> st
 
 async def _keep_session(connection: Connection) -> None:
     """Replace asyncpg's reset: we set nothing beyond a transaction, so a round trip per release is saved."""
+    # Whoever is cancelled in the middle of BEGIN or ROLLBACK would leave a transaction to the next one.
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
 
 
 class Database:
@@ -60,11 +68,10 @@ class Database:
         password: str,
         connections: int,
     ) -> Database:
-        """Open a pool for the role ``kind`` (``api`` or ``worker``) of ``service``.
+        """A pool for the role ``kind`` (``api`` or ``worker``) of ``service``.
 
-        Raises:
-            OSError: PostgreSQL cannot be reached.
-            asyncpg.PostgresError: the role, password or database is wrong.
+        It connects when first used, so that a service starts while PostgreSQL is not there yet; until then its users
+        get an ``OSError`` (not reached) or ``asyncpg.PostgresError`` (wrong role, password or database).
         """
         pool = await asyncpg.create_pool(
             host=installation.postgres_host,
@@ -72,8 +79,10 @@ class Database:
             user=role_name(installation, service, kind),
             password=password,
             database=database_name(installation, service),
-            min_size=1,
+            min_size=0,
             max_size=connections,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=ANSWER_TIMEOUT_SECONDS,
             reset=_keep_session,
             server_settings={
                 "application_name": f"taiwa-{service}-{kind}",
@@ -85,10 +94,10 @@ class Database:
         )
         return cls(pool, simulated_clock=installation.simulated_clock)
 
-    async def close(self) -> None:
-        """Close all connections; those in use get five seconds."""
+    async def close(self, patience: float = 5) -> None:
+        """Close all connections; those in use get ``patience`` seconds."""
         try:
-            await asyncio.wait_for(self.pool.close(), 5)
+            await asyncio.wait_for(self.pool.close(), patience)
         except TimeoutError:
             self.pool.terminate()
 
@@ -104,7 +113,7 @@ class Database:
         # The scope is the one value that is not bound: SET takes no parameters. It is six digits or a star.
         if _SCOPE.match(scope) is None:
             raise ValueError(f"not a municipality: {scope!r}")
-        async with self.pool.acquire() as connection:
+        async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             mode = " READ ONLY" if read_only else ""
             await connection.execute(f"BEGIN{mode}; SET LOCAL taiwa.municipality = '{scope}'")
             try:

@@ -9,11 +9,14 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
+from chassis import health
 from chassis.auth import Caller, TokenVerifier
 from chassis.database import Database
 from chassis.http import problems
 from chassis.http.dependencies import anybody
 from chassis.http.limits import BodyLimit
+from chassis.http.observation import Observation
+from chassis.http.text import refuse_nul
 from chassis.http.views import Views
 from chassis.http.work_items import WorkItem
 from chassis.service import Service
@@ -33,10 +36,13 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def create_app(service: Service, database: Database, verifier: TokenVerifier) -> FastAPI:
+def create_app(
+    service: Service, database: Database, verifier: TokenVerifier, watched: health.Health | None = None
+) -> FastAPI:
     """Build the FastAPI application of a service.
 
-    ``database`` is the api role's; ``verifier`` holds the issuer's keys. OpenAPI 3.1 stands at ``/openapi.json``.
+    ``database`` is the api role's; ``verifier`` holds the issuer's keys; ``watched`` is shown by ``/health``. OpenAPI
+    3.1 stands at ``/openapi.json``.
     """
     app = FastAPI(
         title=f"taiwa {service.name}",
@@ -46,13 +52,16 @@ def create_app(service: Service, database: Database, verifier: TokenVerifier) ->
         redoc_url=None,
         generate_unique_id_function=_operation_id,
         responses=problems.PROBLEMS,
+        dependencies=[Depends(refuse_nul)],
     )
     app.state.service = service
     app.state.database = database
     app.state.verifier = verifier
     app.state.resources = service.resources
     app.add_middleware(BodyLimit)
+    app.add_middleware(Observation, service=service.name)
     problems.install(app)
+    health.install(app, watched or health.Health(service, ("api",), service.settings.installation, database, verifier))
     for router in service.routers:
         app.include_router(router)
     if service.consumes:

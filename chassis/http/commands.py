@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
+from uuid import UUID
 
 import asyncpg
 from fastapi import Depends, Header, Request
@@ -91,9 +92,10 @@ class _Answer:
 class CommandRunner:
     """Carries out one command of one request."""
 
-    def __init__(self, database: Database, fingerprint: Fingerprint) -> None:
+    def __init__(self, database: Database, fingerprint: Fingerprint, correlation_id: UUID | None = None) -> None:
         self._database = database
         self._fingerprint = fingerprint
+        self._correlation_id = correlation_id or new_id()
 
     async def run(self, caller: Caller, use_case: UseCase, *, status: int = 200) -> Response:
         """Run the use case in one transaction and answer with its model as JSON (none: 204 without a body).
@@ -117,7 +119,9 @@ class CommandRunner:
     async def _attempt(self, caller: Caller, use_case: UseCase, status: int) -> Response:
         it, actor = self._fingerprint, Actor("staff", str(caller.person_id))
         scope = (caller.municipality, actor.id, it.route, it.key)
-        async with self._database.transaction(caller.municipality, actor, correlation_id=new_id()) as transaction:
+        async with self._database.transaction(
+            caller.municipality, actor, correlation_id=self._correlation_id
+        ) as transaction:
             found = await transaction.connection.fetchrow(_FIND, *scope)
             assert found is not None  # noqa: S101  one row always
             if found["request_hash"] is not None:
@@ -154,7 +158,9 @@ async def _commands(
     digest = hashlib.sha256(f"{request.method} {path}?{request.url.query}\n".encode())
     digest.update(await request.body())
     return CommandRunner(
-        request.app.state.database, Fingerprint(f"{request.method} {path}", idempotency_key, digest.digest())
+        request.app.state.database,
+        Fingerprint(f"{request.method} {path}", idempotency_key, digest.digest()),
+        getattr(request.state, "correlation_id", None),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -26,7 +27,10 @@ async def anybody(
     if credentials is None:
         raise NotAuthenticated
     verifier: TokenVerifier = request.app.state.verifier
-    return await verifier.verify(credentials.credentials)
+    caller = await verifier.verify(credentials.credentials)
+    request.state.municipality = caller.municipality
+    structlog.contextvars.bind_contextvars(municipality=caller.municipality)
+    return caller
 
 
 def allow(*roles: str) -> Callable[[Caller], Awaitable[Caller]]:

@@ -39,15 +39,23 @@ class BodyLimit:
         if not declared.isdigit() or int(declared) > limit:
             await refusal(scope, receive, send)
             return
-        seen = 0
+        seen, refused = 0, False
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal seen, refused
             message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
-                if seen > limit:
-                    raise BodyTooLarge(limit=limit // 1024 // 1024)
+                if seen > limit and not refused:
+                    refused = True
+                    # Answered here: whoever reads the body takes any exception for an unreadable one.
+                    await refusal(scope, receive, send)
+                if refused:
+                    return {"type": "http.disconnect"}
             return message
 
-        await self.app(scope, counted, send)
+        async def unless_refused(message: Message) -> None:
+            if not refused:
+                await send(message)
+
+        await self.app(scope, counted, unless_refused)

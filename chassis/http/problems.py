@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from chassis.faults import is_transient
 from chassis.refusals import FieldError, Invalid, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -89,6 +90,15 @@ class Unavailable(Refusal):
     status = 503
     ja = "ただいま処理できません。入力した内容はそのままで、少し待ってからもう一度送ってください。"
     en = "The database is unavailable for a moment. Repeat the request with the same Idempotency-Key."
+
+
+class ValueUnfit(Refusal):
+    """The last net: a value passed the schema and no column takes it."""
+
+    code = "request.value_unfit"
+    status = 422
+    ja = "保存できない値があります。大きすぎる数や、使えない文字がないか確かめてください。"
+    en = "A value cannot be stored; look for a number out of range or a character that is not text."
 
 
 class UnexpectedFault(Refusal):
@@ -165,18 +175,13 @@ def refusal_for_validation(errors: Sequence[dict[str, Any]]) -> Refusal:
     return Invalid(errors=[_field_error(error) for error in errors])
 
 
-_TRANSIENT = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.InterfaceError,
-    ConnectionError,
-    TimeoutError,
-)
+_UNFIT = (asyncpg.DataError, asyncpg.exceptions.UntranslatableCharacterError)
+
+
+def _is_unfit(error: Exception) -> bool:
+    """A value that no column takes: a number out of range, a character PostgreSQL cannot store."""
+    # asyncpg raises its own DataError, an InterfaceError that is a ValueError, before anything is sent.
+    return isinstance(error, _UNFIT) or (isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError))
 
 
 def install(app: FastAPI) -> None:
@@ -195,20 +200,20 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101  registered for this class only
         return problem(_from_starlette(error), language_of(request), headers=dict(error.headers or {}))
 
-    async def unavailable(request: Request, error: Exception) -> JSONResponse:
+    async def database_fault(request: Request, error: Exception) -> JSONResponse:
+        if _is_unfit(error):
+            _log.warning("value_unfit", exc_info=error)
+            return problem(ValueUnfit(), language_of(request))
+        if not is_transient(error):
+            raise error
         _log.warning("transient_fault", fault=type(error).__name__)
         return problem(Unavailable(), language_of(request), headers={"Retry-After": "2"})
-
-    async def fault(request: Request, error: Exception) -> JSONResponse:
-        _log.error("unexpected_fault", exc_info=error)
-        return problem(UnexpectedFault(), language_of(request))
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http_error)
-    for transient in _TRANSIENT:
-        app.add_exception_handler(transient, unavailable)
-    app.add_exception_handler(Exception, fault)
+    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        app.add_exception_handler(kind, database_fault)
 
 
 def _from_starlette(error: HTTPException) -> Refusal:
