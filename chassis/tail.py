@@ -1,8 +1,9 @@
-"""Looks on at topics without joining a group: every partition is read, nothing is committed, nobody is disturbed."""
+"""Looks on at topics without joining a group: nothing is committed, nobody is disturbed."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -75,5 +76,31 @@ async def tail(
                     },
                     value=record.value,
                 )
+    finally:
+        await consumer.stop()
+
+
+@asynccontextmanager
+async def log_ends(
+    installation: InstallationSettings,
+) -> AsyncIterator[Callable[[Sequence[str]], Awaitable[dict[tuple[str, int], int]]]]:
+    """A question to ask often: where do these topics (without prefix) end? Gives (topic, partition) → next offset."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=installation.kafka, client_id="taiwa-ends", enable_auto_commit=False)
+    await consumer.start()
+
+    async def ask(topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        existing = await consumer.topics()
+        wanted = [
+            TopicPartition(f"{installation.prefix}{topic}", partition)
+            for topic in topics
+            if f"{installation.prefix}{topic}" in existing
+            for partition in sorted(consumer.partitions_for_topic(f"{installation.prefix}{topic}") or ())
+        ]
+        ends = await consumer.end_offsets(wanted) if wanted else {}
+        strip = len(installation.prefix)
+        return {(at.topic[strip:], at.partition): end for at, end in ends.items()}
+
+    try:
+        yield ask
     finally:
         await consumer.stop()
