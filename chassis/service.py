@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 from chassis.settings import ServiceSettings
 from chassis.transaction import Connection, Fact, Transaction
@@ -139,6 +139,8 @@ class Service:
     work_items: Callable[[View, Caller], Awaitable[list[WorkItem]]] | None = None
     resources: Mapping[str, object] = field(default_factory=dict)
     """Own objects that routes reach as ``request.app.state.resources[name]`` (a token issuer, an HTTP client)."""
+    extend: Callable[[FastAPI], None] | None = None
+    """Called last on the new application, for a service that answers with pages instead of JSON."""
 
     @property
     def consumes(self) -> tuple[type[ReadableFact], ...]:

@@ -68,6 +68,8 @@ def create_app(
         _add_applied(app, service)
     _add_work_items(app, service)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+    if service.extend is not None:
+        service.extend(app)
     return app
 
 
