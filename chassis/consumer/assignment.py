@@ -1,0 +1,206 @@
+"""Positions of the partitions this process was given: paused, positioned from our own rows, resumed.
+
+Promise: no record flows before the stored offset was read and sought: the listener's first statement pauses. What
+cannot be positioned (database down) stays paused and is tried again.
+
+A log that does not fit the stored offset (another Kafka, another generation, records gone, an offset beyond its end)
+stops the consumer with the command to run.
+
+Proven by ``tests/integration/messaging/test_consumer.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError
+
+from chassis.clocks import monotonic
+from chassis.consumer.halts import Halts
+from chassis.consumer.ledger import Ledger, Offset, Partition, Stop
+from chassis.database import ALL_MUNICIPALITIES, Database
+from chassis.kafka import cluster_id
+from chassis.settings import InstallationSettings
+from chassis.topics import generations
+
+_log = structlog.get_logger("taiwa.consumer")
+
+
+class Logs:
+    """Which Kafka and which lives of its topics this process reads."""
+
+    def __init__(self, installation: InstallationSettings) -> None:
+        self._installation = installation
+        self.cluster_id = ""
+        self._generations: dict[str, int] = {}
+
+    async def refresh(self) -> None:
+        """Ask Kafka anew."""
+        self.cluster_id = await cluster_id(self._installation)
+        self._generations = await generations(self._installation)
+
+    def generation(self, topic: str) -> int:
+        """The generation of a topic, 1 if it was never registered."""
+        return self._generations.get(topic, 1)
+
+    def mismatch(self, partition: Partition, row: Offset | None) -> str | None:
+        """Why a stored offset is not of this log; ``None``: it is."""
+        wanted = (self.cluster_id, self.generation(partition[0]))
+        if row is not None and (row.cluster_id, row.generation) == wanted:
+            return None
+        stored = "no log" if row is None else f"cluster {row.cluster_id}, generation {row.generation}"
+        return (
+            f"the offset of {partition[0]}-{partition[1]} belongs to {stored}; "
+            f"the topic is of cluster {wanted[0]}, generation {wanted[1]}"
+        )
+
+
+def republish(topic: str) -> str:
+    """The command that mends a log which does not fit."""
+    return f"taiwa republish {topic.partition('.')[0]}"
+
+
+class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """The partitions of this process. ``expected``: the next offset of each, ``None`` while it is paused."""
+
+    def __init__(
+        self, database: Database, ledger: Ledger, logs: Logs, halts: Halts, prefix: str, compacted: set[str]
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._logs = logs
+        self._halts = halts
+        self._prefix = prefix
+        self._compacted = compacted
+        self._client: Callable[[], AIOKafkaConsumer] | None = None
+        self.in_hand = asyncio.Lock()
+        self.expected: dict[Partition, int | None] = {}
+        self.suspects: dict[Partition, str] = {}
+        """Partitions that did not fit once; twice for the same reason is a stop."""
+
+    @property
+    def client(self) -> AIOKafkaConsumer | None:
+        """The client while it is connected."""
+        return None if self._client is None else self._client()
+
+    def attach(self, client: Callable[[], AIOKafkaConsumer]) -> None:
+        """Use this client; it exists when the first assignment comes."""
+        self.forget()
+        self._client = client
+
+    def forget(self) -> None:
+        """The client is gone, and with it the assignment."""
+        self._client = None
+        self.expected.clear()
+        self.suspects.clear()
+
+    async def lag(self) -> dict[str, int]:
+        """Records behind, per topic, of this process's partitions; tells the group coordinator where we are."""
+        at = {self.kafka(it): offset for it, offset in self.expected.items() if offset is not None}
+        if self.client is None or not at:
+            return {}
+        behind: dict[str, int] = {}
+        for place, end in (await self.client.end_offsets(list(at))).items():
+            topic = self.partition(place)[0]
+            behind[topic] = behind.get(topic, 0) + max(0, end - at[place])
+        await self.client.commit(at)
+        return behind
+
+    def partition(self, it: TopicPartition) -> Partition:
+        """Without the installation's prefix."""
+        return it.topic[len(self._prefix) :], it.partition
+
+    def kafka(self, partition: Partition) -> TopicPartition:
+        """With it."""
+        return TopicPartition(f"{self._prefix}{partition[0]}", partition[1])
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Pause, position, resume. Catches everything: the client would swallow it and consume anyway."""
+        if self.client is None:
+            return
+        self.client.pause(*assigned)  # before any await: no record may flow yet
+        partitions = [self.partition(it) for it in assigned]
+        self.expected.update(dict.fromkeys(partitions))
+        await self.position(partitions)
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Wait for the batch in hand. Correctness does not rest on it, but on the row lock."""
+        async with self.in_hand:
+            for it in revoked:
+                self.expected.pop(self.partition(it), None)
+
+    async def go_on(self) -> None:
+        """Position and resume whatever is paused without a reason to be."""
+        if waiting := [it for it, at in self.expected.items() if at is None and not self._halts.stands_still(it)]:
+            if self.suspects:
+                await self._logs.refresh()
+            await self.position(waiting)
+
+    async def position(self, partitions: Sequence[Partition]) -> None:
+        """Seek to the stored offsets and resume. Never raises; what fails stays paused for the next :meth:`go_on`."""
+        if self.client is None or not partitions:
+            return
+        try:
+            places = [self.kafka(it) for it in partitions]
+            begin = {self.partition(it): at for it, at in (await self.client.beginning_offsets(places)).items()}
+            end = {self.partition(it): at for it, at in (await self.client.end_offsets(places)).items()}
+            async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
+                await self._ledger.take(connection, begin, self._logs.cluster_id, self._logs.generation)
+                rows = await self._ledger.lock(connection, partitions)
+                saved = await self._ledger.stops(connection)
+            self._halts.reconcile(saved, monotonic())
+            for partition in partitions:
+                self._seek(partition, rows, begin[partition], end[partition])
+        except Exception as error:  # noqa: BLE001  whatever it is, nothing flows until a later attempt succeeds
+            _log.warning("consumer.not_positioned", group=self._ledger.consumer, error=repr(error))
+
+    def _seek(self, partition: Partition, rows: Mapping[Partition, Offset], begin: int, end: int) -> None:
+        row = rows.get(partition)
+        topic, number = partition
+        problem = self._logs.mismatch(partition, row)
+        if row is None or problem is not None:
+            self.stop_all(problem or "", republish(topic))
+        elif row.next < begin and topic not in self._compacted:
+            self.stop_all(f"{topic}-{number} begins at offset {begin}, after {row.next}", republish(topic))
+        elif row.next > end:
+            self.stop_all(f"{topic}-{number} ends at offset {end}, before {row.next}", republish(topic))
+        elif self.client is not None and partition in self.expected:
+            with contextlib.suppress(IllegalStateError):  # revoked meanwhile
+                self.client.seek(self.kafka(partition), row.next)
+                if not self._halts.stands_still(partition):
+                    self.expected[partition] = row.next
+                    self.client.resume(self.kafka(partition))
+
+    def hold_back(self, partition: Partition) -> None:
+        """Fetch no more of a partition until :meth:`go_on` positions it anew."""
+        if partition not in self.expected:
+            return
+        self.expected[partition] = None
+        if self.client is not None:
+            with contextlib.suppress(IllegalStateError):
+                self.client.pause(self.kafka(partition))
+
+    def suspect(self, partition: Partition, reason: str) -> bool:
+        """The log does not fit here; true if it did not for the same reason before, after positioning anew."""
+        again = self.suspects.get(partition) == reason
+        self.suspects[partition] = reason
+        self.hold_back(partition)
+        return again
+
+    def stop_all(self, reason: str, command: str) -> None:
+        """Stop the whole consumer until an operator clears it."""
+        self._halts.note(Stop("stopped", reason, command), monotonic())
+        _log.error("consumer.stopped", group=self._ledger.consumer, reason=reason, command=command)
+        for partition in self.expected:
+            self.hold_back(partition)
+
+    def applied(self, partition: Partition, next_offset: int) -> None:
+        """Records of a partition were dealt with."""
+        if partition in self.expected:
+            self.expected[partition] = next_offset
+        self.suspects.pop(partition, None)
+        self._halts.passed(partition)

@@ -1,0 +1,126 @@
+"""Reads records of Kafka into what projections and reactions get, or into the reason why they cannot be read.
+
+Promise: no byte on a topic makes the consumer fail. Invalid JSON, NaN, a wrong municipality, an unknown major version
+of a type that is wanted, a missing value: each is told apart with a stable code.
+
+Proven by ``tests/unit/chassis/messaging/test_records.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from chassis import envelope
+from chassis.consumer.decide import Subject
+from chassis.envelope import Envelope, RawRecord, Unreadable
+from chassis.service import ReadableFact, Received
+from chassis.transaction import PAYLOAD_LIMIT
+
+
+VersionKey = tuple[str, str, str]
+"""(municipality, owner, aggregate)"""
+
+
+@dataclass(slots=True)
+class Incoming:
+    """One record, read as far as it can be. ``received`` is there only if somebody wants it."""
+
+    raw: RawRecord
+    topic: str
+    offset: int
+    key: bytes | None
+    envelope: Envelope | None
+    subject: Subject
+    holds: bool
+    version_key: VersionKey | None
+    received: Received[Any] | None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _parse(kind: type[ReadableFact], value: bytes) -> Any:
+    """The event of a payload.
+
+    Raises:
+        Unreadable: it is none.
+    """
+    if len(value) > PAYLOAD_LIMIT:
+        raise Unreadable("event.too_large", f"the payload has {len(value)} bytes; {PAYLOAD_LIMIT} are allowed")
+    try:
+        if b"NaN" in value or b"Infinity" in value:  # these letters may stand in a text, not as a number
+            json.loads(value, parse_constant=_refuse_constant)
+        return kind.read(value)
+    except ValidationError as error:
+        # Without the input: a reason is shown to operators and logged, a payload is not.
+        places = "; ".join(
+            f"{'.'.join(map(str, it['loc'])) or 'payload'}: {it['msg']}" for it in error.errors(include_input=False)
+        )
+        raise Unreadable("event.payload_invalid", places[:2000]) from error
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("event.payload_invalid", f"the payload is not valid JSON: {error}"[:2000]) from error
+
+
+class Reader:
+    """Knows the wanted event classes of a service."""
+
+    def __init__(self, prefix: str, wanted: Sequence[type[ReadableFact]]) -> None:
+        self._strip = len(prefix)
+        self._kinds = {kind.TYPE: kind for kind in wanted}
+        self._families = {kind.TYPE.rpartition(".v")[0] for kind in wanted}
+        self.compacted = {kind.TOPIC for kind in wanted if kind.STATE}
+        """Topics of states: holes are allowed, versions need not be dense."""
+
+    def topic(self, raw: RawRecord) -> str:
+        """The topic's name without the installation's prefix."""
+        return raw.topic[self._strip :]
+
+    def read(self, raw: RawRecord) -> Incoming:
+        """One record; never raises on account of its content."""
+        topic = raw.topic[self._strip :]
+        state = topic in self.compacted
+        attributes: Envelope | None = None
+        try:
+            attributes = envelope.read(raw.key, raw.headers)
+            kind = self._kinds.get(attributes.type)
+            if kind is None:
+                if attributes.type.rpartition(".v")[0] in self._families:
+                    raise Unreadable(
+                        "event.version_unknown", f"{attributes.type} is a version this service cannot read yet"
+                    )
+                return self._made(raw, topic, attributes, state=state, received=None)
+            if raw.value is None and not kind.STATE:
+                raise Unreadable("event.value_missing", "the record has no value, and its topic has no tombstones")
+            event = None if raw.value is None else _parse(kind, raw.value)
+        except Unreadable as problem:
+            subject = Subject(state=state, problem=(problem.code, str(problem)))
+            return Incoming(raw, topic, raw.offset, raw.key, attributes, subject, problem.holds, None, None)
+        received = Received(
+            event=event,
+            id=attributes.id,
+            type=attributes.type,
+            municipality=attributes.municipality,
+            aggregate=attributes.aggregate,
+            version=attributes.version,
+            occurred_at=attributes.occurred_at,
+            correlation_id=attributes.correlation_id,
+            causation_id=attributes.causation_id,
+            traceparent=attributes.traceparent,
+            topic=topic,
+            partition=raw.partition,
+            offset=raw.offset,
+        )
+        return self._made(raw, topic, attributes, state=state, received=received)
+
+    def _made(
+        self, raw: RawRecord, topic: str, it: Envelope, *, state: bool, received: Received[Any] | None
+    ) -> Incoming:
+        subject = Subject(it.version, it.id, wanted=received is not None, state=state)
+        version_key = None if state else (it.municipality, topic.partition(".")[0], it.aggregate)
+        return Incoming(raw, topic, raw.offset, raw.key, it, subject, True, version_key, received)

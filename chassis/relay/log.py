@@ -1,0 +1,186 @@
+"""Reads the event log in windows and keeps the relay's place, on the one session that holds the relay's lock.
+
+Promise: the query's cost depends on what it gives, not on the length of the log, a backlog, or a transaction left
+open anywhere in the cluster.
+
+Two assumptions, both stated by their code: a row's ``recorded_at`` is at most a day before the snapshot that first
+sees it (transactions are cut after 60 s idle, statements after 30 s), so old partitions are not touched; and
+``event_log.xid`` stands before ``position`` (``0001_write_side.sql``), so a floor holds.
+
+Proven by ``tests/integration/messaging/test_relay_log.py``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from chassis.relay.window import Place, Snapshot
+
+if TYPE_CHECKING:
+    from chassis.transaction import Connection
+
+LOCK = 0x72656C6179
+"""``relay`` in ASCII; advisory locks belong to one database, and that is one service."""
+
+_COLUMNS = """position, topic, type, key_hash, version, occurred_at, recorded_at,
+    convert_to(municipality || '/' || aggregate, 'UTF8') AS key,
+    convert_to(event_id::text, 'UTF8') AS event_id,
+    convert_to(correlation_id::text, 'UTF8') AS correlation_id,
+    convert_to(causation_id::text, 'UTF8') AS causation_id,
+    convert_to(traceparent, 'UTF8') AS traceparent,
+    convert_to(payload, 'UTF8') AS payload"""
+
+# Branch one walks the index of positions forward and stops at the limit. Branch two must use the index of transaction
+# ids: "position + 0" hides the other one, which would walk the whole backlog for a handful of rows.
+_PAGE = f"""
+SELECT * FROM (
+    (SELECT {_COLUMNS} FROM event_log
+     WHERE recorded_at >= $6 AND position > $3 AND xid >= pg_snapshot_xmax($1::text::pg_snapshot)
+       AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+     ORDER BY position LIMIT $5)
+    UNION ALL
+    (SELECT {_COLUMNS} FROM event_log
+     WHERE recorded_at >= $6 AND xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
+       AND position + 0 > $4 AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+     ORDER BY position + 0 LIMIT $5)
+) AS page ORDER BY position LIMIT $5
+"""
+
+_READ = "SELECT * FROM relay_place"
+
+_SAVE = """
+INSERT INTO relay_place (prev, prev_floor, prev_taken_at, cur, cur_floor, cur_taken_at, last, system_identifier,
+                         cluster_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (singleton) DO UPDATE SET
+    prev = excluded.prev, prev_floor = excluded.prev_floor, prev_taken_at = excluded.prev_taken_at,
+    cur = excluded.cur, cur_floor = excluded.cur_floor, cur_taken_at = excluded.cur_taken_at, last = excluded.last,
+    system_identifier = excluded.system_identifier, cluster_id = excluded.cluster_id, saved_at = clock_timestamp()
+"""
+
+HELD = """
+SELECT EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND objsubid = 1
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid::bigint = $1::bigint >> 32 AND objid::bigint = ($1::bigint & 4294967295)
+)
+"""
+
+
+class RelayRefusedError(Exception):
+    """The relay must not go on; the message names the command that mends it."""
+
+
+def place_of(row: asyncpg.Record) -> Place:
+    """The place a row of ``relay_place`` tells."""
+    return Place(
+        prev=Snapshot(row["prev"], row["prev_floor"], row["prev_taken_at"]),
+        cur=None if row["cur"] is None else Snapshot(row["cur"], row["cur_floor"], row["cur_taken_at"]),
+        last=row["last"],
+    )
+
+
+async def save_place(connection: Connection, place: Place, *, system_identifier: str, cluster_id: str) -> None:
+    """Write the place as the only row of ``relay_place``."""
+    cur = place.cur or place.prev
+    await connection.execute(
+        _SAVE,
+        place.prev.taken,
+        place.prev.floor,
+        place.prev.taken_at,
+        None if place.cur is None else place.cur.taken,
+        cur.floor,
+        cur.taken_at,
+        place.last,
+        system_identifier,
+        cluster_id,
+    )
+
+
+async def system_identifier(connection: Connection) -> str:
+    """What tells one PostgreSQL cluster from another, also after dump and restore."""
+    return str(await connection.fetchval("SELECT system_identifier FROM pg_control_system()"))
+
+
+class EventLog:
+    """The relay's session. All statements run on it, so that losing the lock's session stops the relay too."""
+
+    def __init__(self, connection: Connection, start: Place, cluster_id: str) -> None:
+        self._connection = connection
+        self._start = start
+        self._cluster_id = cluster_id
+        self._system_identifier = ""
+
+    async def lead(self) -> bool:
+        """Try to become the one relay of this database; true only if the lock is really held by this session.
+
+        Behind a transaction pooler the lock would stay with another session: then this is false for ever, loudly.
+        """
+        connection = self._connection
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+            return False
+        # No row is read for a municipality here: the relay publishes every town's. Losing the place to a crash
+        # repeats a page and no more, so its commit need not wait for the disk.
+        await connection.execute(
+            "SET taiwa.municipality = '*'; SET synchronous_commit = off; SET jit = off; SET plan_cache_mode = auto"
+        )
+        return bool(await connection.fetchval(HELD, LOCK))
+
+    async def place(self) -> Place:
+        """The saved place.
+
+        Raises:
+            RelayRefusedError: it was saved against another PostgreSQL or another Kafka.
+        """
+        self._system_identifier = await system_identifier(self._connection)
+        row = await self._connection.fetchrow(_READ)
+        if row is None:
+            return self._start
+        if row["system_identifier"] != self._system_identifier:
+            raise RelayRefusedError(
+                "this database was restored into another PostgreSQL, whose transaction ids differ; "
+                "run: taiwa relay rebase"
+            )
+        if row["cluster_id"] != self._cluster_id:
+            raise RelayRefusedError(
+                "Kafka is another cluster than the one this log was published to; run: taiwa republish where its "
+                "topics are empty, or: taiwa relay rebase where they were carried over"
+            )
+        return place_of(row)
+
+    async def look(self) -> Snapshot:
+        """A snapshot now, and the last position drawn before it."""
+        row = await self._connection.fetchrow("SELECT floor, taken, taken_at FROM event_log_window()")
+        if row is None:
+            raise RelayRefusedError("the function event_log_window gives nothing; run: taiwa migrate")
+        return Snapshot(row["taken"], row["floor"], row["taken_at"])
+
+    async def page(self, place: Place, since: datetime, limit: int) -> list[asyncpg.Record]:
+        """The next rows of the window, by position. ``since`` bounds ``recorded_at`` from below."""
+        if place.cur is None:
+            raise ValueError("no window is open")
+        return await self._connection.fetch(
+            _PAGE, place.prev.taken, place.cur.taken, place.lower_bound, place.last, limit, since
+        )
+
+    async def save(self, place: Place) -> None:
+        """Keep the place; called only after the broker's acknowledgement."""
+        await save_place(
+            self._connection, place, system_identifier=self._system_identifier, cluster_id=self._cluster_id
+        )
+
+    @property
+    def connection(self) -> Connection:
+        """The session, for reading states."""
+        return self._connection
+
+    async def resign(self) -> None:
+        """Give the lock and the session's settings back."""
+        await self._connection.execute(
+            "SELECT pg_advisory_unlock_all(); RESET taiwa.municipality; RESET synchronous_commit; RESET jit; "
+            "RESET plan_cache_mode"
+        )

@@ -1,0 +1,123 @@
+"""Hands pages of events to Kafka and waits for every acknowledgement.
+
+Promise: ``publish`` returns only when all in-sync replicas have the page, or raises within its deadline; a
+publisher that raised is thrown away and the page is repeated from the saved place by a new one.
+
+Records of one key go to one partition in the given order, one batch in flight per partition. ``timestamp`` is the
+broker's: a record dated hours ahead is refused and then breaks the idempotent producer. An idempotent batch never
+expires in aiokafka, hence the own deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from chassis import failpoints
+from chassis.settings import InstallationSettings
+
+BATCH_BYTES = 900_000
+"""Below the broker's default limit of a batch (1 MiB); one event has at most 512 KiB."""
+
+DEADLINE = 20.0
+"""Seconds for one page to be acknowledged."""
+
+
+class PublishError(Exception):
+    """The page was not surely acknowledged; this publisher must not be used again."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One record to publish; ``topic`` with the installation's prefix. ``value`` ``None``: a tombstone."""
+
+    topic: str
+    key_hash: int
+    key: bytes
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class Publisher:
+    """An idempotent producer with acknowledgement by all in-sync replicas."""
+
+    def __init__(self, installation: InstallationSettings, client_id: str, *, deadline: float = DEADLINE) -> None:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=installation.kafka,
+            client_id=client_id,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=BATCH_BYTES + 100_000,
+            linger_ms=0,
+            request_timeout_ms=10_000,
+            retry_backoff_ms=50,
+        )
+        self._deadline = deadline
+        self._partitions: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            PublishError: no broker answers.
+        """
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._producer.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise PublishError(f"Kafka cannot be reached: {error!r}") from error
+
+    async def close(self) -> None:
+        """Close; what is not acknowledged by then stays unpublished as far as the place knows."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(2):
+                await self._producer.stop()
+
+    async def _partitions_of(self, topic: str) -> int:
+        if topic not in self._partitions:
+            self._partitions[topic] = len(await self._producer.partitions_for(topic))
+        return self._partitions[topic]
+
+    async def publish(self, page: Sequence[Record]) -> None:
+        """Publish a page and wait for its acknowledgement.
+
+        Raises:
+            PublishError: refused, fenced, out of sequence, or not acknowledged in time.
+        """
+        try:
+            async with asyncio.timeout(self._deadline):
+                acknowledgements = await self._send(page)
+                failpoints.reach("relay.after_send_before_ack")
+                await asyncio.gather(*acknowledgements)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise PublishError(f"a page was not acknowledged: {error!r}") from error
+
+    async def _send(self, page: Sequence[Record]) -> list[asyncio.Future[object]]:
+        producer = self._producer
+        appends: dict[tuple[str, int], Callable[..., object]] = {}
+        batches: dict[tuple[str, int], BatchBuilder] = {}
+        acknowledgements: list[asyncio.Future[object]] = []
+        for record in page:
+            topic = record.topic
+            partitions = self._partitions.get(topic) or await self._partitions_of(topic)
+            place = (topic, record.key_hash % partitions)
+            append = appends.get(place)
+            if append is None:
+                batches[place] = batch = producer.create_batch()
+                append = appends[place] = batch.append
+            if append(key=record.key, value=record.value, timestamp=None, headers=record.headers) is None:
+                acknowledgements.append(await producer.send_batch(batches[place], topic, partition=place[1]))
+                batches[place] = batch = producer.create_batch()
+                append = appends[place] = batch.append
+                append(key=record.key, value=record.value, timestamp=None, headers=record.headers)
+        for (topic, partition), batch in batches.items():
+            batch.close()
+            acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+        return acknowledgements

@@ -1,0 +1,201 @@
+"""Topics: making them, checking them, and telling one life of a topic from the next.
+
+Promise: a topic has 12 partitions for ever, keeps its records for ever, and a compacted one forgets an erased state
+within a day. A topic that is made anew under the same name gets a greater *generation*, so that no consumer mistakes
+offsets of the old log for the new one's.
+
+Generations stand in Kafka itself, on the compacted topic ``taiwa.generations`` (key: name of a topic without prefix,
+value: the number), because they belong to the log they count: lost with Kafka, its cluster id differs as well. No entry
+means 1. (aiokafka 0.14 does not show Kafka's own topic ids.)
+
+Proven by ``tests/integration/messaging/test_topics.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+from chassis.clocks import monotonic
+from chassis.kafka import admin_client
+from chassis.settings import InstallationSettings
+
+PARTITIONS = 12
+GENERATIONS = "taiwa.generations"
+_DAY_MS = 24 * 60 * 60 * 1000
+_PATIENCE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A wanted topic; ``name`` without the installation's prefix."""
+
+    name: str
+    compacted: bool = False
+
+
+def wanted_config(spec: TopicSpec) -> dict[str, str]:
+    """The settings a topic is made with and checked against."""
+    config = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}
+    if spec.compacted:
+        return config | {"cleanup.policy": "compact", "max.compaction.lag.ms": str(_DAY_MS)}
+    return config | {"cleanup.policy": "delete"}
+
+
+async def _create(
+    admin: AIOKafkaAdminClient, prefix: str, specs: Sequence[TopicSpec], partitions: int = PARTITIONS
+) -> list[str]:
+    """Make those that are missing, with as many replicas as there are brokers, three at most; gives those made."""
+    if not specs:
+        return []
+    replicas = min(3, len((await admin.describe_cluster())["brokers"]))
+    answer = await admin.create_topics(
+        [NewTopic(f"{prefix}{spec.name}", partitions, replicas, topic_configs=wanted_config(spec)) for spec in specs]
+    )
+    made = []
+    for name, code, *_ in answer.topic_errors:
+        error = for_code(code)
+        if code == 0:
+            made.append(name)
+        elif error is not TopicAlreadyExistsError:
+            raise error(f"topic {name}")
+    return made
+
+
+async def ensure_topics(installation: InstallationSettings, topics: Sequence[TopicSpec]) -> list[str]:
+    """Make the topics that are missing; gives their names (without prefix). Safe to run again, also by two at once.
+
+    A topic that existed before, was deleted and is made again gets the next generation.
+
+    Raises:
+        aiokafka.errors.KafkaError: Kafka cannot be reached or refuses.
+    """
+    strip = len(installation.prefix)
+    async with admin_client(installation) as admin:
+        there = set(await admin.list_topics())
+        registry = TopicSpec(GENERATIONS, compacted=True)
+        if f"{installation.prefix}{GENERATIONS}" not in there:
+            await _create(admin, installation.prefix, [registry], partitions=1)
+        missing = [spec for spec in topics if f"{installation.prefix}{spec.name}" not in there]
+        made = [name[strip:] for name in await _create(admin, installation.prefix, missing)]
+        await _until_led(admin, installation, [GENERATIONS, *(spec.name for spec in topics)])
+    if made:
+        known = await generations(installation)
+        await set_generations(installation, {name: known.get(name, 0) + 1 for name in made})
+    return made
+
+
+async def _until_led(admin: AIOKafkaAdminClient, installation: InstallationSettings, names: Sequence[str]) -> None:
+    """Wait until every partition has a leader: a client that looks earlier believes there is no topic."""
+    wanted = [f"{installation.prefix}{name}" for name in names]
+    deadline = monotonic() + _PATIENCE
+    while True:
+        found = await admin.describe_topics(wanted)
+        if all(it["error_code"] == 0 and all(p["leader"] >= 0 for p in it["partitions"]) for it in found):
+            return
+        if monotonic() > deadline:
+            raise UnknownTopicOrPartitionError(f"no leader after {_PATIENCE:.0f} s: {', '.join(wanted)}")
+        await asyncio.sleep(0.05)
+
+
+async def delete_topics(installation: InstallationSettings, names: Sequence[str]) -> None:
+    """Delete topics and wait until they are gone; missing ones are no mistake."""
+    wanted = {f"{installation.prefix}{name}" for name in names}
+    async with admin_client(installation) as admin:
+        there = wanted & set(await admin.list_topics())
+        if there:
+            await admin.delete_topics(sorted(there))
+        deadline = monotonic() + _PATIENCE
+        while wanted & set(await admin.list_topics()):
+            if monotonic() > deadline:
+                raise TopicAlreadyExistsError(f"still there after {_PATIENCE:.0f} s: {', '.join(sorted(wanted))}")
+            await asyncio.sleep(0.1)
+
+
+async def verify_topics(installation: InstallationSettings, topics: Sequence[TopicSpec]) -> list[str]:
+    """What is wrong with the topics, one sentence each with what to do; nothing wrong: empty."""
+    problems = []
+    async with admin_client(installation) as admin:
+        there = set(await admin.list_topics())
+        present = [spec for spec in topics if f"{installation.prefix}{spec.name}" in there]
+        problems += [f"{spec.name} is missing; run: taiwa topics" for spec in topics if spec not in present]
+        if not present:
+            return problems
+        described = {
+            it["topic"]: it for it in await admin.describe_topics([f"{installation.prefix}{s.name}" for s in present])
+        }
+        configs = await _configs(admin, list(described))
+        for spec in present:
+            name = f"{installation.prefix}{spec.name}"
+            count = len(described[name]["partitions"])
+            if count != PARTITIONS:
+                problems.append(
+                    f"{spec.name} has {count} partitions instead of {PARTITIONS}, so the order within a key is not kept; "
+                    "run: taiwa republish"
+                )
+            problems += _config_problems(spec, configs[name])
+    return problems
+
+
+def _config_problems(spec: TopicSpec, found: Mapping[str, str]) -> list[str]:
+    problems = []
+    for setting, wanted in wanted_config(spec).items():
+        is_ = found.get(setting, "")
+        if setting == "max.compaction.lag.ms":
+            if is_.isdigit() and int(is_) <= _DAY_MS:
+                continue
+            problems.append(
+                f"{spec.name}: {setting} is {is_}, so an erased state may stay longer than a day; set {wanted}"
+            )
+        elif is_ != wanted:
+            problems.append(f"{spec.name}: {setting} is {is_ or 'unset'}; set {wanted}")
+    return problems
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    return {
+        resource[3]: {entry[0]: entry[1] for entry in resource[4]}
+        for answer in answers
+        for resource in answer.resources
+    }
+
+
+async def generations(installation: InstallationSettings) -> dict[str, int]:
+    """The generation of each topic (without prefix) that was registered; an absent one has 1."""
+    partition = TopicPartition(f"{installation.prefix}{GENERATIONS}", 0)
+    async with admin_client(installation) as admin:
+        if partition.topic not in await admin.list_topics():
+            return {}
+    consumer = AIOKafkaConsumer(bootstrap_servers=installation.kafka, enable_auto_commit=False)
+    consumer.assign([partition])
+    await consumer.start()
+    try:
+        end = (await consumer.end_offsets([partition]))[partition]
+        consumer.seek(partition, 0)
+        found: dict[str, int] = {}
+        while end and await consumer.position(partition) < end:
+            for record in (await consumer.getmany(timeout_ms=1000)).get(partition, []):
+                found[record.key.decode()] = int(record.value)
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def set_generations(installation: InstallationSettings, new: Mapping[str, int]) -> None:
+    """Register generations; returns when they are acknowledged."""
+    producer = AIOKafkaProducer(bootstrap_servers=installation.kafka, acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        for name, generation in new.items():
+            await producer.send_and_wait(
+                f"{installation.prefix}{GENERATIONS}", str(generation).encode(), key=name.encode(), partition=0
+            )
+    finally:
+        await producer.stop()
