@@ -103,3 +103,4 @@ class ServiceSettings(Settings):
     database_password: SecretStr = Field(description="of the service's two database roles, _api and _worker")
     api_connections: int = Field(default=8, ge=1, le=50)
     worker_connections: int = Field(default=4, ge=2, le=50)
+    health_port: int | None = Field(default=None, description="of /health and /metrics where role api is not hosted")

@@ -20,7 +20,7 @@ import inspect
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -30,22 +30,23 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from opentelemetry.propagate import inject
 
-from chassis.auth import ALGORITHM, AUDIENCE, ISSUER, Caller, TokenVerifier
+from chassis.auth import ALGORITHM, AUDIENCE, ISSUER, Caller
 from chassis.clocks import machine_now, monotonic
 from chassis.database import Database, database_name
-from chassis.http import create_app
+from chassis.health import Health
 from chassis.http.problems import IDEMPOTENCY_HEADER
 from chassis.installation import Tenancy, install, make_database
 from chassis.migrations import wanted_migrations
+from chassis.serve import ROLES, hosting
 from chassis.service import Service
 from chassis.settings import InstallationSettings
+from chassis.topics import TopicSpec, ensure_topics
 from chassis.transaction import Fact, new_id
 
 T = TypeVar("T")
@@ -56,8 +57,6 @@ OTHER_TOWN = "999989"
 """Another valid code of no real municipality."""
 PASSWORD = "only-for-tests"  # noqa: S105  databases of tests hold nothing
 ROLE_PREFIX = "taiwa_test_"
-ALL_ROLES = ("api", "consumer", "relay", "timers")
-PARTITIONS = 12
 
 _TEMPLATE_LOCK = 0x74706C
 
@@ -154,23 +153,10 @@ class Installation:
 
     async def make_topics(self, topics: Mapping[str, bool]) -> None:
         """Make topics that are missing; ``topics`` says of each name (without prefix) whether it is compacted."""
-        wanted = {name: compacted for name, compacted in topics.items() if name not in self._topics}
-        if not wanted:
-            return
-        admin = await self._administration()
-        with suppress(TopicAlreadyExistsError):
-            await admin.create_topics(
-                [
-                    NewTopic(
-                        f"{self.settings.prefix}{name}",
-                        num_partitions=PARTITIONS,
-                        replication_factor=1,
-                        topic_configs={"cleanup.policy": "compact"} if compacted else {"retention.ms": "-1"},
-                    )
-                    for name, compacted in wanted.items()
-                ]
-            )
-        self._topics.update(wanted)
+        wanted = [TopicSpec(name, compacted) for name, compacted in topics.items() if name not in self._topics]
+        if wanted:
+            await ensure_topics(self.settings, wanted)
+            self._topics.update(spec.name for spec in wanted)
 
     async def publish(
         self,
@@ -350,6 +336,7 @@ class Running:
     app: FastAPI
     database: Database
     worker: Database
+    health: Health
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     def caller(
@@ -479,30 +466,39 @@ async def running(
     build: Callable[..., Service],
     installation: Installation,
     *,
-    roles: Sequence[str] = ALL_ROLES,
+    roles: Sequence[str] = ROLES,
     settings: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Running]:
     """Run a service's roles in this process until the block ends; then its database is dropped.
 
-    ``settings`` are the service's own settings beyond installation and password.
+    ``settings`` are the service's own settings beyond installation and password. Role ``api`` is always there.
     """
     service = build_for(build, installation, settings)
     await make_test_database(installation, service)
-    database = worker = None
     it: Running | None = None
     try:
-        database = await Database.connect(installation.settings, service.name, "api", PASSWORD, 5)
-        worker = await Database.connect(installation.settings, service.name, "worker", PASSWORD, 5)
-        app = create_app(service, database, TokenVerifier(_keys(installation, lambda: app)))
-        it = Running(service, installation, app, database, worker)
-        yield it
+        if set(roles) != {"api"}:
+            await installation.make_topics({event.TOPIC: event.STATE for event in (*service.emits, *service.consumes)})
+        async with (
+            hosting(service, {"api", *roles}, _keys(installation, lambda: hosted.application)) as hosted,
+            _worker_of(installation, service) as worker,
+        ):
+            it = Running(service, installation, hosted.application, hosted.database, worker, hosted.health)
+            yield it
     finally:
         for client in it.clients if it else ():
             await client.aclose()
-        for pool in (database, worker):
-            if pool is not None:
-                await pool.close()
         await drop_test_database(installation, service)
+
+
+@asynccontextmanager
+async def _worker_of(installation: Installation, service: Service) -> AsyncIterator[Database]:
+    """The test's own connections as the worker role, beside those of the service's loops."""
+    worker = await Database.connect(installation.settings, service.name, "worker", PASSWORD, 5)
+    try:
+        yield worker
+    finally:
+        await worker.close()
 
 
 def _keys(installation: Installation, app: Callable[[], FastAPI]) -> Callable[[], Awaitable[dict[str, object]]]:

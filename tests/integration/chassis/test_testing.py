@@ -50,3 +50,14 @@ async def test_eventually_gives_up_with_the_last_reason() -> None:
 
     with pytest.raises(AssertionError, match="still no note"):
         await eventually(never, timeout=0.05)
+
+
+async def test_a_committed_fact_reaches_its_topic(installation: Installation) -> None:
+    async with running(build, installation, roles=("api", "relay")) as board:
+        posted = await board.client(board.caller("hr")).post("/notes", json={"title": "発行"})
+
+        async def published() -> bool:
+            facts = await installation.facts_on("noticeboard.events")
+            return [fact.value for fact in facts] == [{"note_id": posted.json()["note_id"], "title": "発行"}]
+
+        await eventually(published)
