@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from chassis.settings import InstallationSettings
 from taiwa.cli.application import app
 from taiwa.mendable import Mendable
 from taiwa.services import SERVICES, build
@@ -17,7 +16,7 @@ def serve_command(
     services: Annotated[list[str], typer.Argument(metavar="SERVICE[:ROLE]…", help=f"Services: {', '.join(SERVICES)}.")],
 ) -> None:
     """Run services in this process, each in all its roles or in those named (`leaders:api leaders:relay`)."""
-    from chassis.serve import ROLES, serve  # noqa: PLC0415 - costs a second of imports that no other command needs
+    from chassis.serve import ROLES, ServeError, run  # noqa: PLC0415 - costs a second of imports that no other command needs
 
     asked: dict[str, set[str]] = {}
     for item in services:
@@ -25,4 +24,7 @@ def serve_command(
         if role and role not in ROLES:
             raise Mendable(f"There is no role {role}.", f"Choose one of: {', '.join(ROLES)}")
         asked.setdefault(name, set()).update({role} if role else ROLES)
-    serve(InstallationSettings(), [(build(name), frozenset(roles)) for name, roles in asked.items()])
+    try:
+        run([(build(name), roles) for name, roles in asked.items()])
+    except ServeError as error:
+        raise Mendable(error.problem, error.mend) from error
