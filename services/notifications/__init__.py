@@ -1,0 +1,1 @@
+"""One notice for each event and recipient: in the portal's inbox and by mail."""

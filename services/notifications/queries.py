@@ -1,0 +1,259 @@
+"""What the screens show: the inbox, deliveries, an administrator's work; and the names that texts are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+import asyncpg
+from pydantic import BaseModel, Field
+
+from chassis.auth import Caller
+from chassis.http import Page, Target, View, WorkItem, page_of
+from chassis.http.paging import CursorInvalid, PageRequest
+from chassis.transaction import Connection
+from services.notifications.domain import State
+from services.notifications.templates import UNKNOWN_PERSON, Names, render
+from taiwa_contracts.notifications import Channel
+
+STATE_LABELS: dict[State, str] = {
+    "waiting": "送る前",
+    "handed_over": "メールサーバーに渡した",
+    "delivered": "届いた",
+    "failed": "届けられない",
+    "cancelled": "取りやめた",
+}
+_REASONS = {
+    "no_address": "メールアドレスの登録がありません。職員の名簿に登録してから、もう一度送ってください。",
+    "bad_address": "メールアドレスの形が正しくありません。職員の名簿を直してから、もう一度送ってください。",
+    "person_unknown": "職員の登録がまだ届いていません。届きしだい送ります。",
+    "person_erased": "職員の登録が消去されたため、取りやめました。",
+    "unreachable": "メールサーバーにつながりません。つながりしだい送ります。",
+    "sign_in_refused": "メールサーバーにログインできません。管理者が設定を確かめてください。",
+}
+
+
+class InboxItem(BaseModel):
+    """A notice in a person's inbox. ``title`` and ``body`` are plain text, to be escaped by whoever shows them."""
+
+    id: UUID
+    title: str
+    body: str
+    created_at: datetime
+    read_at: datetime | None
+    target: Target
+
+
+class InboxSummary(BaseModel):
+    """How many notices are unread."""
+
+    unread: int
+
+
+class DeliveryView(BaseModel):
+    """One delivery: event x recipient x channel."""
+
+    id: UUID
+    cause_event_id: UUID
+    person_id: UUID
+    person_name: str
+    channel: Channel
+    template: str
+    state: State
+    state_label: str
+    reason: str | None = Field(description="stable code of the last failure, for example smtp_550")
+    reason_text: str | None
+    attempts: int
+    next_attempt_at: datetime | None = Field(description="machine time; null: none is due")
+    created_at: datetime
+    settled_at: datetime | None = Field(description="machine time at which it was handed over, delivered or given up")
+    target: Target
+
+
+_INBOX = """
+SELECT delivery_id, template, particulars, text_id, target_kind, target_id, created_at, read_at FROM deliveries
+WHERE municipality = $1 AND person_id = $2 AND channel = 'in_app' AND (NOT $3 OR read_at IS NULL)
+  AND ($4::timestamptz IS NULL OR (created_at, delivery_id) < ($4, $5::uuid))
+ORDER BY created_at DESC, delivery_id DESC LIMIT $6
+"""
+
+_UNREAD = """
+SELECT count(*) FROM deliveries
+WHERE municipality = $1 AND person_id = $2 AND channel = 'in_app' AND read_at IS NULL
+"""
+
+_DELIVERIES = """
+SELECT delivery_id, cause_event_id, person_id, channel, template, state, reason, attempts, attempt_at, created_at,
+       settled_at, target_kind, target_id
+FROM deliveries
+WHERE municipality = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR channel = $3)
+  AND ($4::timestamptz IS NULL OR (created_at, delivery_id) < ($4, $5::uuid))
+ORDER BY created_at DESC, delivery_id DESC LIMIT $6
+"""
+
+_FAILED = """
+SELECT count(*) AS failed, min(settled_at) AS since FROM deliveries WHERE municipality = $1 AND state = 'failed'
+"""
+
+_PEOPLE = "SELECT person_id, name, mail, erased FROM people WHERE municipality = $1 AND person_id = ANY($2)"
+
+_SECTION_NAMES = """
+SELECT DISTINCT ON (section_id) section_id, name FROM section_names
+WHERE municipality = $1 AND section_id = ANY($2)
+ORDER BY section_id, (from_on <= $3) DESC, CASE WHEN from_on <= $3 THEN from_on END DESC, from_on
+"""
+
+_TEXTS = "SELECT text_id, body FROM texts WHERE municipality = $1 AND text_id = ANY($2) AND body IS NOT NULL"
+
+_TOWN = "SELECT name, fictional FROM towns WHERE municipality = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Where a person's mail goes; ``erased``: nowhere any more."""
+
+    name: str | None
+    mail: str | None
+    erased: bool
+
+
+async def recipients(connection: Connection, municipality: str, people: Iterable[UUID]) -> dict[UUID, Recipient]:
+    """The people known here among those asked for."""
+    rows = await connection.fetch(_PEOPLE, municipality, list(set(people)))
+    return {row["person_id"]: Recipient(row["name"], row["mail"], row["erased"]) for row in rows}
+
+
+async def known_names(
+    connection: Connection,
+    municipality: str,
+    day: date,
+    particulars: Sequence[Mapping[str, str]],
+    texts: Iterable[UUID | None] = (),
+) -> Names:
+    """The names and texts that these notices speak of."""
+    people = {UUID(it[key]) for it in particulars for key in it if key.endswith("person_id")}
+    sections = {UUID(it[key]) for it in particulars for key in it if key.endswith("section_id")}
+    text_ids = {text_id for text_id in texts if text_id is not None}
+    town = await connection.fetchrow(_TOWN, municipality)
+    return Names(
+        people={key: it.name for key, it in (await recipients(connection, municipality, people)).items() if it.name},
+        sections={
+            row["section_id"]: row["name"]
+            for row in await connection.fetch(_SECTION_NAMES, municipality, list(sections), day)
+        },
+        texts={row["text_id"]: row["body"] for row in await connection.fetch(_TEXTS, municipality, list(text_ids))},
+        town=town["name"] if town else "",
+        fictional=bool(town and town["fictional"]),
+    )
+
+
+async def inbox(view: View, person_id: UUID, paging: PageRequest, *, unread: bool) -> Page[InboxItem]:
+    """A person's notices, the newest first, as they read with today's names."""
+    created_at, last_id = _after(paging)
+    rows = await view.connection.fetch(
+        _INBOX, view.municipality, person_id, unread, created_at, last_id, paging.limit + 1
+    )
+    page, cursor = page_of(rows, paging, _place)
+    told = [json.loads(row["particulars"]) for row in page]
+    texts = [row["text_id"] for row in page]
+    names = await known_names(view.connection, view.municipality, view.today, told, texts)
+    items = []
+    for row, particulars in zip(page, told, strict=True):
+        notice = render(row["template"], particulars, names, row["text_id"])
+        items.append(
+            InboxItem(
+                id=row["delivery_id"],
+                title=notice.subject,
+                body=notice.body,
+                created_at=row["created_at"],
+                read_at=row["read_at"],
+                target=_target(row),
+            )
+        )
+    return Page(items=items, next_cursor=cursor)
+
+
+async def inbox_summary(view: View, person_id: UUID) -> InboxSummary:
+    """How many notices of a person are unread."""
+    return InboxSummary(unread=await view.connection.fetchval(_UNREAD, view.municipality, person_id))
+
+
+async def deliveries(
+    view: View, paging: PageRequest, *, state: State | None, channel: Channel | None
+) -> Page[DeliveryView]:
+    """Deliveries of the municipality, the newest first."""
+    created_at, last_id = _after(paging)
+    rows = await view.connection.fetch(
+        _DELIVERIES, view.municipality, state, channel, created_at, last_id, paging.limit + 1
+    )
+    page, cursor = page_of(rows, paging, _place)
+    people = await recipients(view.connection, view.municipality, [row["person_id"] for row in page])
+    return Page(items=[_delivery_view(row, people) for row in page], next_cursor=cursor)
+
+
+async def work_items(view: View, caller: Caller) -> list[WorkItem]:
+    """For an administrator: notices that could not be brought to anybody."""
+    if not caller.has("admin"):
+        return []
+    row = await view.connection.fetchrow(_FAILED, view.municipality)
+    if row is None or not row["failed"]:
+        return []
+    return [
+        WorkItem(
+            id="mend:failed-deliveries",
+            kind="mend",
+            title=f"届けられなかったお知らせ {row['failed']}件を確かめる",
+            note="理由を見て直し、もう一度送ってください",
+            since=row["since"],
+            target=Target(kind="deliveries", id="failed"),
+        )
+    ]
+
+
+def _delivery_view(row: asyncpg.Record, people: dict[UUID, Recipient]) -> DeliveryView:
+    person = people.get(row["person_id"])
+    state: State = row["state"]
+    return DeliveryView(
+        id=row["delivery_id"],
+        cause_event_id=row["cause_event_id"],
+        person_id=row["person_id"],
+        person_name=(person.name if person else None) or UNKNOWN_PERSON,
+        channel=row["channel"],
+        template=row["template"],
+        state=state,
+        state_label=STATE_LABELS[state],
+        reason=row["reason"],
+        reason_text=_reason_text(row["reason"]),
+        attempts=row["attempts"],
+        next_attempt_at=row["attempt_at"],
+        created_at=row["created_at"],
+        settled_at=row["settled_at"],
+        target=_target(row),
+    )
+
+
+def _reason_text(reason: str | None) -> str | None:
+    if reason is None or reason in _REASONS:
+        return _REASONS.get(reason or "")
+    return f"メールサーバーが受け取りませんでした（{reason.removeprefix('smtp_')}）。宛先を確かめてください。"
+
+
+def _target(row: asyncpg.Record) -> Target:
+    return Target(kind=row["target_kind"], id=row["target_id"])
+
+
+def _place(row: asyncpg.Record) -> tuple[str, UUID]:
+    return row["created_at"].isoformat(), row["delivery_id"]
+
+
+def _after(paging: PageRequest) -> tuple[datetime | None, UUID | None]:
+    if paging.after is None:
+        return None, None
+    try:
+        created_at, delivery_id = paging.after
+        return datetime.fromisoformat(created_at), UUID(delivery_id)
+    except ValueError as error:
+        raise CursorInvalid from error
