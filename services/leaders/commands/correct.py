@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from chassis.calendar import at
 from chassis.transaction import Transaction
 from services.leaders.commands.deputy import publish_deputy_ended
+from services.leaders.commands.end_term import publish_extended
 from services.leaders.commands.review_coverage import review_coverage
 from services.leaders.domain import appointment as domain
 from services.leaders.domain.appointment import Appointment, Correction
@@ -82,6 +83,10 @@ async def _save(tx: Transaction, before: Appointment, after: Appointment) -> App
         ),
         version=after.version,
     )
+    if (serves_on_from := after.serves_on_from) is not None and not after.is_over:
+        # The correction states the term's own last day; that the leader serves on beyond it has to be said again.
+        after = replace(after, version=after.version + 1)
+        await publish_extended(tx, after, serves_on_from)
     if after.is_over and after.deputy is not None:
         after = await publish_deputy_ended(tx, after, tx.today)
     await appointments.save_appointment(connection, municipality, before, after)

@@ -81,11 +81,9 @@ async def _save(tx: Transaction, before: Appointment, after: Appointment) -> App
     """Store what an end, a plan or serving on changed, publish it, and end the deputy of a term that is over."""
     connection, municipality = tx.connection, tx.municipality
     if after.end is not None:
-        await appointments.record(connection, municipality, [after], "ended", recorded_by=tx.actor.id, now=tx.now)
-        _publish_ended(tx, after, after.end)
+        await _publish_ended(tx, after, after.end)
     elif after.serves_on_from is not None and before.serves_on_from is None:
-        await appointments.record(connection, municipality, [after], "extended", recorded_by=tx.actor.id, now=tx.now)
-        _publish_extended(tx, after, after.serves_on_from)
+        await publish_extended(tx, after, after.serves_on_from)
     if after.is_over and after.deputy is not None:
         after = await publish_deputy_ended(tx, after, tx.today)
     await appointments.save_appointment(connection, municipality, before, after)
@@ -93,7 +91,10 @@ async def _save(tx: Transaction, before: Appointment, after: Appointment) -> App
     return after
 
 
-def _publish_ended(tx: Transaction, appointment: Appointment, end: End) -> None:
+async def _publish_ended(tx: Transaction, appointment: Appointment, end: End) -> None:
+    await appointments.record(
+        tx.connection, tx.municipality, [appointment], "ended", recorded_by=tx.actor.id, now=tx.now
+    )
     tx.emit(
         LeaderTermEndedV1(
             appointment_id=appointment.appointment_id,
@@ -106,7 +107,11 @@ def _publish_ended(tx: Transaction, appointment: Appointment, end: End) -> None:
     )
 
 
-def _publish_extended(tx: Transaction, appointment: Appointment, serves_on_from: date) -> None:
+async def publish_extended(tx: Transaction, appointment: Appointment, serves_on_from: date) -> None:
+    """Publish and keep that the leader serves on; the appointment is the caller's to save."""
+    await appointments.record(
+        tx.connection, tx.municipality, [appointment], "extended", recorded_by=tx.actor.id, now=tx.now
+    )
     tx.emit(
         LeaderTermExtendedV1(
             appointment_id=appointment.appointment_id,

@@ -122,6 +122,19 @@ async def load_appointment(connection: Connection, municipality: str, appointmen
     return _appointment(row)
 
 
+async def section_of(connection: Connection, municipality: str, appointment_id: UUID) -> UUID:
+    """The section of an appointment.
+
+    Raises:
+        NotFound: it is not there.
+    """
+    sql = "SELECT section_id FROM appointments WHERE municipality = $1 AND appointment_id = $2"
+    section_id: UUID | None = await connection.fetchval(sql, municipality, appointment_id)
+    if section_id is None:
+        raise NotFound
+    return section_id
+
+
 async def appointments_of_person(connection: Connection, municipality: str, person_id: UUID) -> list[Appointment]:
     """Every appointment of a person, locked."""
     sql = f"{_COLUMNS} WHERE it.municipality = $1 AND it.person_id = $2 {_LOCKED}"

@@ -1,0 +1,111 @@
+"""Sections, their names and their heads, each with the days it held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chassis.service import Received
+from chassis.transaction import Connection
+from taiwa_contracts.directory import (
+    SectionClosedV1,
+    SectionCreatedV1,
+    SectionHeadAssignedV1,
+    SectionRenamedV1,
+)
+
+_SECTIONS = """
+INSERT INTO sections (municipality, section_id, code, kind, appointing_authority, display_order, from_on)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::date[])
+ON CONFLICT DO NOTHING
+"""
+
+_CLOSED = """
+UPDATE sections AS it SET until_on = closed.from_on - 1
+FROM unnest($1::text[], $2::uuid[], $3::date[]) AS closed (municipality, section_id, from_on)
+WHERE it.municipality = closed.municipality AND it.section_id = closed.section_id
+"""
+
+_NAMES = """
+INSERT INTO section_names (municipality, section_id, version, name, from_on)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::date[])
+ON CONFLICT DO NOTHING
+"""
+
+_HEADS = """
+INSERT INTO section_heads (municipality, section_id, version, person_id, post, from_on)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::date[])
+ON CONFLICT DO NOTHING
+"""
+
+
+def _until(table: str) -> str:
+    """A row holds until the next one begins; of two that begin on one day the newer fact holds."""
+    return f"""
+UPDATE {table} AS it SET until_on = following.from_on - 1
+FROM (
+    SELECT municipality, section_id, version,
+           lead(from_on) OVER (PARTITION BY municipality, section_id ORDER BY from_on, version) AS from_on
+    FROM {table}
+    WHERE (municipality, section_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+) AS following
+WHERE it.municipality = following.municipality AND it.section_id = following.section_id
+  AND it.version = following.version AND it.until_on IS DISTINCT FROM following.from_on - 1
+"""
+
+
+_NAMES_UNTIL = _until("section_names")
+_HEADS_UNTIL = _until("section_heads")
+
+
+async def apply_sections(connection: Connection, records: Sequence[Received[Any]]) -> None:
+    """SectionCreated, SectionRenamed, SectionHeadAssigned and SectionClosed."""
+    await _add_sections(connection, [it for it in records if isinstance(it.event, SectionCreatedV1)])
+    await _add_names(connection, [it for it in records if isinstance(it.event, SectionCreatedV1 | SectionRenamedV1)])
+    await _add_heads(connection, [it for it in records if isinstance(it.event, SectionHeadAssignedV1)])
+    if closed := [it for it in records if isinstance(it.event, SectionClosedV1)]:
+        await connection.execute(_CLOSED, *_keys(closed), [it.event.effective_from for it in closed])
+
+
+def _keys(records: Sequence[Received[Any]]) -> tuple[list[str], list[Any]]:
+    return [it.municipality for it in records], [it.event.section_id for it in records]
+
+
+async def _add_sections(connection: Connection, created: Sequence[Received[SectionCreatedV1]]) -> None:
+    if created:
+        await connection.execute(
+            _SECTIONS,
+            *_keys(created),
+            [it.event.code for it in created],
+            [it.event.kind for it in created],
+            [it.event.appointing_authority for it in created],
+            [it.event.display_order for it in created],
+            [it.event.effective_from for it in created],
+        )
+
+
+async def _add_names(
+    connection: Connection, named: Sequence[Received[SectionCreatedV1] | Received[SectionRenamedV1]]
+) -> None:
+    if named:
+        await connection.execute(
+            _NAMES,
+            *_keys(named),
+            [it.version for it in named],
+            [it.event.name for it in named],
+            [it.event.effective_from for it in named],
+        )
+        await connection.execute(_NAMES_UNTIL, *_keys(named))
+
+
+async def _add_heads(connection: Connection, assigned: Sequence[Received[SectionHeadAssignedV1]]) -> None:
+    if assigned:
+        await connection.execute(
+            _HEADS,
+            *_keys(assigned),
+            [it.version for it in assigned],
+            [it.event.head_person_id for it in assigned],
+            [it.event.head_post for it in assigned],
+            [it.event.effective_from for it in assigned],
+        )
+        await connection.execute(_HEADS_UNTIL, *_keys(assigned))

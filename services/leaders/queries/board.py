@@ -1,0 +1,378 @@
+"""The coverage board (選出・配置): one row a section, sorted by what needs a hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal, get_args
+from uuid import UUID
+
+import asyncpg
+from pydantic import BaseModel, Field
+
+from chassis.calendar import (
+    TOKYO,
+    fiscal_year_ends_on,
+    fiscal_year_starts_on,
+    working_days_between,
+)
+from chassis.http import View
+from services.leaders.domain.rules import CALL_CLOSES, DEPUTY_WHEN_ABSENT, LEADERS_PER_SECTION, TownRules
+from services.leaders.domain.wording import short
+from services.leaders.queries.parts import (
+    ArticleView,
+    DecisionView,
+    DeputyView,
+    HeadView,
+    LeaderView,
+    RequestView,
+    WarningView,
+    article_view,
+    fiscal_year_label,
+    warning,
+)
+from services.leaders.repository import facts
+
+Status = Literal["late", "none", "absent", "awaiting_decision", "asked", "expiring", "appointed"]
+"""In the order of the board: what needs a hand first."""
+
+EXPIRES_WITHIN_DAYS = 31
+
+
+class CoverageRow(BaseModel):
+    """One section of the board."""
+
+    section_id: UUID
+    section_name: str
+    head: HeadView | None = Field(description="null: the post is vacant")
+    section_call_id: UUID | None
+    version: int = Field(description="of the section call; 0 without one")
+    status: Status
+    late_working_days: int = Field(description="開庁日 since the closing date without an answer; else 0")
+    leaders: list[LeaderView]
+    answered_on: date | None
+    open_until: date | None = Field(description="answers are taken until then; later than closes_on once asked again")
+    requests: list[RequestView]
+    decision: DecisionView | None
+    entered_by: str | None = Field(description="name of who recorded the decision")
+    entered_at: datetime | None
+    covered: bool
+    warning: WarningView | None
+
+
+class RuleView(BaseModel):
+    """The rule behind the board: leaders a section has at least."""
+
+    leaders_per_section: int
+    article: str | None
+    text: str | None
+    fictional: bool
+    source: str = Field(description="（article）, （町の設定）, or nothing where the town has stored no rule")
+
+
+class CoverageBoard(BaseModel):
+    """Who leads which section, and what is still missing, at one moment."""
+
+    fiscal_year: int
+    fiscal_year_label: str
+    as_of: datetime
+    closes_on: date | None = Field(description="of the year's call; null: not called yet")
+    term_ends_on: date
+    appointment_word: str
+    rule: RuleView
+    closing_article: ArticleView | None
+    counts: dict[str, int] = Field(description="sections by status, and `sections`, `uncovered`")
+    rows: list[CoverageRow]
+
+
+_SECTIONS = """
+SELECT section.section_id, coalesce(name.name, section.code) AS section_name, section.display_order,
+       head.person_id AS head_person_id, head.post AS head_post, head_name.name AS head_name,
+       it.section_call_id, it.state, it.closes_on, it.open_until, it.answered_at, coalesce(it.version, 0) AS version
+FROM sections AS section
+LEFT JOIN section_names AS name
+       ON name.municipality = section.municipality AND name.section_id = section.section_id
+      AND name.from_on <= $2 AND (name.until_on IS NULL OR name.until_on >= $2)
+LEFT JOIN section_heads AS head
+       ON head.municipality = section.municipality AND head.section_id = section.section_id
+      AND head.person_id IS NOT NULL AND head.from_on <= $3 AND (head.until_on IS NULL OR head.until_on >= $3)
+LEFT JOIN people AS head_name
+       ON head_name.municipality = head.municipality AND head_name.person_id = head.person_id
+LEFT JOIN section_calls AS it
+       ON it.municipality = section.municipality AND it.section_id = section.section_id AND it.fiscal_year = $4
+WHERE section.municipality = $1 AND section.from_on <= $2 AND (section.until_on IS NULL OR section.until_on >= $2)
+ORDER BY section.display_order, section.section_id
+"""
+
+# Whoever is, will be or may become a leader in the year: appointments that reach into it, and standing nominations.
+_LEADERS = """
+WITH led AS (
+    SELECT it.section_id, it.person_id, it.appointment_id, it.fiscal_year, it.starts_on, it.serves_on_from,
+           CASE WHEN it.ended_from IS NOT NULL THEN it.ended_from - 1
+                WHEN it.serves_on_from IS NOT NULL THEN NULL ELSE it.ends_on END AS ends_on,
+           it.decided_on, it.decided_by_post, it.document_number, it.entered_by, it.entered_at,
+           deputy.person_id AS deputy_person_id, deputy.from_on AS deputy_from_on, deputy.until_on AS deputy_until_on
+    FROM appointments AS it
+    LEFT JOIN deputies AS deputy
+           ON deputy.municipality = it.municipality AND deputy.appointment_id = it.appointment_id
+          AND deputy.ended_from IS NULL
+    WHERE it.municipality = $1 AND NOT it.withdrawn AND it.fiscal_year <= $2
+      AND (it.ended_from IS NULL OR it.ended_from > $3)
+      AND (it.serves_on_from IS NOT NULL OR it.ends_on >= $3)
+    UNION ALL
+    SELECT it.section_id, nomination.person_id, NULL, it.fiscal_year, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           NULL, NULL, NULL
+    FROM section_calls AS it
+    JOIN nominations AS nomination
+      ON nomination.municipality = it.municipality AND nomination.section_call_id = it.section_call_id
+     AND nomination.state = 'standing'
+    WHERE it.municipality = $1 AND it.fiscal_year = $2
+)
+SELECT led.*, person.name, membership.post, deputy.name AS deputy_name, typist.name AS entered_by_name,
+       (SELECT count(DISTINCT served.fiscal_year) FROM appointments AS served
+        WHERE served.municipality = $1 AND served.person_id = led.person_id AND NOT served.withdrawn
+          AND served.fiscal_year < led.fiscal_year) + 1 AS times_served
+FROM led
+LEFT JOIN people AS person ON person.municipality = $1 AND person.person_id = led.person_id
+LEFT JOIN people AS deputy ON deputy.municipality = $1 AND deputy.person_id = led.deputy_person_id
+LEFT JOIN people AS typist ON typist.municipality = $1 AND typist.person_id::text = led.entered_by
+LEFT JOIN LATERAL (
+    SELECT post FROM memberships
+    WHERE municipality = $1 AND person_id = led.person_id AND NOT reverted
+      AND from_on <= $4 AND (until_on IS NULL OR until_on >= $4)
+    ORDER BY version DESC LIMIT 1
+) AS membership ON true
+ORDER BY led.fiscal_year DESC, led.starts_on NULLS FIRST, person.kana, led.person_id
+"""
+
+_ABSENCES = """
+SELECT person_id, from_on, until_on FROM absences
+WHERE municipality = $1 AND NOT withdrawn AND from_on <= $3 AND (until_on IS NULL OR until_on >= $2)
+ORDER BY from_on
+"""
+
+_REQUESTS = """
+SELECT request.section_call_id, request.requested_at, request.reason
+FROM section_call_requests AS request
+JOIN section_calls AS it
+  ON it.municipality = request.municipality AND it.section_call_id = request.section_call_id
+WHERE it.municipality = $1 AND it.fiscal_year = $2
+ORDER BY request.version
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Days a person is away, both inclusive."""
+
+    from_on: date
+    until_on: date | None
+
+    @property
+    def words(self) -> str:
+        """``7月1日から不在``; the reason is nobody's business."""
+        return f"{short(self.from_on)}から{f'{short(self.until_on)}まで' if self.until_on else ''}不在"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What every row of the board is judged by."""
+
+    fiscal_year: int
+    today: date
+    rules: TownRules
+    closed_days: AbstractSet[date]
+    absences: Mapping[UUID, Sequence[Absence]]
+
+
+async def coverage_board(view: View, fiscal_year: int, section_id: UUID | None = None) -> CoverageBoard:
+    """The board of a fiscal year as it stands at the view's moment; ``section_id`` keeps one row."""
+    connection, town = view.connection, view.municipality
+    starts_on, ends_on = fiscal_year_starts_on(fiscal_year), fiscal_year_ends_on(fiscal_year)
+    day = min(max(view.today, starts_on), ends_on)
+    rules = await facts.rules_on(connection, town, day)
+    sections = await connection.fetch(_SECTIONS, town, day, view.today, fiscal_year)
+    leaders: dict[UUID, list[asyncpg.Record]] = {row["section_id"]: [] for row in sections}
+    for row in await connection.fetch(_LEADERS, town, fiscal_year, day, view.today):
+        leaders.setdefault(row["section_id"], []).append(row)
+    requests: dict[UUID, list[RequestView]] = {}
+    for row in await connection.fetch(_REQUESTS, town, fiscal_year):
+        asked = RequestView(requested_at=row["requested_at"], reason=row["reason"])
+        requests.setdefault(row["section_call_id"], []).append(asked)
+    moment = Moment(
+        fiscal_year,
+        day,
+        rules,
+        await facts.closed_days(connection, town),
+        await absences_between(view, day, ends_on),
+    )
+    rows = [
+        _row(row, leaders[row["section_id"]], requests.get(row["section_call_id"], []), moment)
+        for row in sections
+        if section_id in {None, row["section_id"]}
+    ]
+    order = {status: place for place, status in enumerate(get_args(Status))}
+    rows.sort(key=lambda row: order[row.status])
+    closes_on = "SELECT closes_on FROM calls WHERE municipality = $1 AND fiscal_year = $2"
+    return CoverageBoard(
+        fiscal_year=fiscal_year,
+        fiscal_year_label=fiscal_year_label(fiscal_year),
+        as_of=view.now,
+        closes_on=await connection.fetchval(closes_on, town, fiscal_year),
+        term_ends_on=ends_on,
+        appointment_word=rules.appointment_word,
+        rule=_rule(rules),
+        closing_article=article_view(rules.article(CALL_CLOSES)),
+        counts=_counts(rows),
+        rows=rows,
+    )
+
+
+async def absences_between(view: View, first: date, last: date) -> dict[UUID, list[Absence]]:
+    """Who is away on any of the days, and when."""
+    found: dict[UUID, list[Absence]] = {}
+    for row in await view.connection.fetch(_ABSENCES, view.municipality, first, last):
+        found.setdefault(row["person_id"], []).append(Absence(row["from_on"], row["until_on"]))
+    return found
+
+
+def _rule(rules: TownRules) -> RuleView:
+    article = rules.article(LEADERS_PER_SECTION)
+    return RuleView(
+        leaders_per_section=rules.leaders_per_section,
+        article=article.name if article else None,
+        text=article.text if article else None,
+        fictional=article.fictional if article else False,
+        source=rules.source(LEADERS_PER_SECTION),
+    )
+
+
+def _counts(rows: Sequence[CoverageRow]) -> dict[str, int]:
+    found = Counter(row.status for row in rows)
+    return {
+        **{status: found[status] for status in get_args(Status)},
+        "sections": len(rows),
+        "uncovered": sum(not row.covered for row in rows),
+    }
+
+
+def _row(
+    section: asyncpg.Record, leaders: Sequence[asyncpg.Record], requests: Sequence[RequestView], moment: Moment
+) -> CoverageRow:
+    late = _late_working_days(section, moment)
+    decided = next((row for row in leaders if row["appointment_id"] and row["fiscal_year"] == moment.fiscal_year), None)
+    in_office = [row for row in leaders if row["appointment_id"] and row["starts_on"] <= moment.today]
+    return CoverageRow(
+        section_id=section["section_id"],
+        section_name=section["section_name"],
+        head=_head(section),
+        section_call_id=section["section_call_id"],
+        version=section["version"],
+        status=_status(section, leaders, late, moment),
+        late_working_days=late,
+        leaders=[_leader(row, moment) for row in leaders],
+        answered_on=section["answered_at"].astimezone(TOKYO).date() if section["answered_at"] else None,
+        open_until=section["open_until"],
+        requests=list(requests),
+        decision=decided
+        and DecisionView(
+            decided_on=decided["decided_on"],
+            decided_by_post=decided["decided_by_post"],
+            document_number=decided["document_number"],
+        ),
+        entered_by=decided and decided["entered_by_name"],
+        entered_at=decided and decided["entered_at"],
+        covered=len(in_office) >= moment.rules.leaders_per_section,
+        warning=_warning(section, leaders, moment),
+    )
+
+
+def _head(section: asyncpg.Record) -> HeadView | None:
+    if section["head_person_id"] is None:
+        return None
+    return HeadView(person_id=section["head_person_id"], name=section["head_name"], post=section["head_post"])
+
+
+def _late_working_days(section: asyncpg.Record, moment: Moment) -> int:
+    if section["state"] != "asked":
+        return 0
+    return working_days_between(section["closes_on"], moment.today, moment.closed_days)
+
+
+def _status(section: asyncpg.Record, leaders: Sequence[asyncpg.Record], late: int, moment: Moment) -> Status:
+    appointed = [row for row in leaders if row["appointment_id"]]
+    if section["state"] == "answered":
+        return "awaiting_decision"
+    if section["state"] == "asked":
+        return "late" if late else "asked"
+    if not appointed:
+        return "none"
+    if all(_away(row, moment) for row in appointed):
+        return "absent"
+    soon = moment.today + timedelta(days=EXPIRES_WITHIN_DAYS)
+    if all(row["ends_on"] is None or row["ends_on"] <= soon for row in appointed):
+        return "expiring"
+    return "appointed"
+
+
+def _away(row: asyncpg.Record, moment: Moment) -> bool:
+    """Away today, and nobody stands in."""
+    away = any(
+        it.from_on <= moment.today and (it.until_on is None or it.until_on >= moment.today)
+        for it in moment.absences.get(row["person_id"], [])
+    )
+    stood_in = row["deputy_person_id"] and row["deputy_from_on"] <= moment.today
+    return away and not stood_in
+
+
+def _leader(row: asyncpg.Record, moment: Moment) -> LeaderView:
+    deputy = None
+    if row["deputy_person_id"] is not None:
+        deputy = DeputyView(
+            person_id=row["deputy_person_id"],
+            name=row["deputy_name"],
+            from_on=row["deputy_from_on"],
+            until_on=row["deputy_until_on"],
+        )
+    return LeaderView(
+        person_id=row["person_id"],
+        name=row["name"],
+        post=row["post"],
+        times_served=row["times_served"],
+        appointment_id=row["appointment_id"],
+        starts_on=row["starts_on"],
+        ends_on=row["ends_on"],
+        deputy=deputy,
+        note="・".join(_notes(row, moment)),
+    )
+
+
+def _notes(row: asyncpg.Record, moment: Moment) -> list[str]:
+    notes = ["新任" if row["times_served"] == 1 else f"{row['times_served']}回目"]
+    if row["serves_on_from"] is not None and row["ends_on"] is None:
+        notes.append("後任が決まるまで続けます")
+    elif row["starts_on"] is not None and row["starts_on"] > moment.today:
+        notes.append(f"{short(row['starts_on'])}から")
+    if row["starts_on"] is not None and row["decided_on"] is not None and row["starts_on"] < row["decided_on"]:
+        notes.append(f"任期の始めは決裁日より前の{short(row['starts_on'])}")
+    return notes
+
+
+def _warning(section: asyncpg.Record, leaders: Sequence[asyncpg.Record], moment: Moment) -> WarningView | None:
+    for row in leaders:
+        away = moment.absences.get(row["person_id"], [])
+        if away and row["deputy_person_id"] is None:
+            name = f"{row['name']}さんが" if len(leaders) > 1 and row["name"] else ""
+            if moment.rules.deputy_when_absent:
+                text = f"{name}{away[0].words}です。代理を1人決めてください"
+                return warning(text, moment.rules, DEPUTY_WHEN_ABSENT)
+            return WarningView(text=f"{name}{away[0].words}です。", article=None)
+    if section["state"] == "asked" and section["head_person_id"] is None:
+        return WarningView(text="課の長が空席で、お願いの宛先がありません。総務課が代わりに選べます。", article=None)
+    missing = moment.rules.leaders_per_section - sum(row["appointment_id"] is not None for row in leaders)
+    if missing > 0 and section["state"] == "decided":
+        return warning(f"リーダーがあと{missing}人必要です", moment.rules, LEADERS_PER_SECTION)
+    return None
