@@ -84,6 +84,7 @@ class Outcome:
 HANDED_OVER = Outcome("handed_over")
 NO_ADDRESS = Outcome("never", "no_address")
 BAD_ADDRESS = Outcome("never", "bad_address")
+UNREADABLE = Outcome("never", "notice_unreadable")
 ERASED = Outcome("erased", "person_erased")
 PERSON_UNKNOWN = Outcome("later", "person_unknown")
 UNREACHABLE = Outcome("later", "unreachable")

@@ -21,6 +21,7 @@ from typing import Literal
 
 import aiosmtplib
 import structlog
+from jinja2 import TemplateError
 
 from chassis.clocks import machine_now
 from chassis.database import ALL_MUNICIPALITIES, Database
@@ -35,6 +36,7 @@ from services.notifications.domain import (
     PERSON_UNKNOWN,
     SIGN_IN_REFUSED,
     UNREACHABLE,
+    UNREADABLE,
     Outcome,
     answered,
 )
@@ -127,7 +129,12 @@ class MailSender:
             return ERASED
         if not recipient.mail:
             return NO_ADDRESS
-        notice = render(mail.template, mail.particulars, names, mail.text_id)
+        try:
+            notice = render(mail.template, mail.particulars, names, mail.text_id)
+        except (TemplateError, ValueError) as error:
+            # One notice that cannot be put into words must not keep the others waiting.
+            _log.exception("notice_unreadable", template=mail.template, exc_info=error)
+            return UNREADABLE
         text = letter(notice, recipient.name or "", names)
         try:
             # Address refuses line ends and anything that is not one address: no name or mail of a person adds a header.
