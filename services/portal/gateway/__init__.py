@@ -1,0 +1,27 @@
+"""The door to the other services, and the only place of the portal that speaks HTTP to them."""
+
+from services.portal.gateway.http import (
+    GLANCE_SECONDS,
+    NAMES,
+    Done,
+    Gateway,
+    MadeFact,
+    Part,
+    Refused,
+    ServiceDown,
+    Services,
+    part,
+)
+
+__all__ = [
+    "GLANCE_SECONDS",
+    "NAMES",
+    "Done",
+    "Gateway",
+    "MadeFact",
+    "Part",
+    "Refused",
+    "ServiceDown",
+    "Services",
+    "part",
+]

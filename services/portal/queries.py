@@ -1,0 +1,404 @@
+"""What the pages read of the services' answers: only the fields that are shown; anything else may come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+from chassis.http.problems import ProblemArticle
+from chassis.http.work_items import WorkItem
+from services.portal.gateway import GLANCE_SECONDS, NAMES, Part, Services, part
+
+T = TypeVar("T")
+
+WORKING = ("leaders", "trainings", "consultations", "notifications", "directory")
+"""The services that may want something from a person."""
+
+
+class Listed(BaseModel, Generic[T]):
+    """One page of a list."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Member(BaseModel):
+    """A person's id and name."""
+
+    person_id: str
+    name: str
+
+
+class Led(BaseModel):
+    """A section whose leader somebody is."""
+
+    section_name: str
+
+
+class CasePerson(BaseModel):
+    """Somebody in a consultation."""
+
+    person_id: str
+    name: str
+    post: str | None = None
+    section: str = ""
+    leader_of: list[Led] = []
+
+
+class CaseSummary(BaseModel):
+    """A row of a list of consultations."""
+
+    consultation_id: str
+    number: str
+    title: str
+    category_label: str
+    desk: str
+    desk_label: str
+    state: str
+    requester: Member
+    section_name: str
+    assignee: Member | None
+    opened_at: datetime
+    answer_due_at: datetime | None
+    overdue: bool
+    mine: bool
+
+
+class CaseEntry(BaseModel):
+    """One entry of a consultation."""
+
+    entry_id: str
+    kind: str
+    author: CasePerson
+    body: str
+    written_at: datetime
+
+
+class CaseClock(BaseModel):
+    """Time for the answer, and why it runs or stands."""
+
+    running: bool
+    answer_due_at: datetime | None
+    overdue: bool
+    reason: str
+    first_replied_at: datetime | None = None
+    first_answered_at: datetime | None = None
+
+
+class Case(BaseModel):
+    """One consultation."""
+
+    consultation_id: str
+    number: str
+    title: str
+    category_label: str
+    desk: str
+    desk_label: str
+    state: str
+    requester: CasePerson
+    assignee: CasePerson | None
+    clock: CaseClock
+    opened_at: datetime
+    resolved_at: datetime | None = None
+    resolved_by: Member | None = None
+    entries: list[CaseEntry]
+    mine: bool
+    may: list[str]
+    version: int
+
+
+class Category(BaseModel):
+    """What a consultation can be about."""
+
+    code: str
+    label: str
+    desk_label: str
+
+
+class CaseDesk(BaseModel):
+    """Who answers."""
+
+    desk: str
+    label: str
+    people: list[Member]
+
+
+class KnownLeader(BaseModel):
+    """Who leads a section, as consultations knows it."""
+
+    person_id: str
+    name: str
+    post: str | None
+    section_id: str
+    section_name: str
+    head_name: str | None
+    from_on: date
+    until_on: date | None
+
+
+class Notice(BaseModel):
+    """One notice in the inbox."""
+
+    id: str
+    title: str
+    body: str
+    created_at: datetime
+    read_at: datetime | None
+    target: NoticeTarget | None = None
+
+
+class NoticeTarget(BaseModel):
+    """What a notice is about."""
+
+    kind: str
+    id: str
+
+
+class Head(BaseModel):
+    """A section's head."""
+
+    name: str | None
+    post: str | None = None
+
+
+class Deputy(BaseModel):
+    """Who stands in for a leader."""
+
+    name: str | None
+    from_on: date
+    until_on: date | None
+
+
+class BoardLeader(BaseModel):
+    """A leader or candidate on the coverage board; ``note`` is ready to show."""
+
+    name: str | None
+    post: str | None = None
+    appointment_id: str | None = None
+    deputy: Deputy | None = None
+    note: str = ""
+
+
+class Decision(BaseModel):
+    """A recorded decision."""
+
+    decided_on: date | None
+    decided_by_post: str | None = None
+    document_number: str | None = None
+
+
+class Warned(BaseModel):
+    """What a rule asks for, ready to show."""
+
+    text: str
+
+
+class Asked(BaseModel):
+    """A time a section was asked; ``reason``: its answer was sent back."""
+
+    requested_at: datetime
+    reason: str | None = None
+
+
+class BoardRow(BaseModel):
+    """One section on the coverage board."""
+
+    section_id: str
+    section_name: str
+    head: Head | None
+    section_call_id: str | None
+    status: str
+    late_working_days: int = 0
+    leaders: list[BoardLeader]
+    answered_on: date | None
+    requests: list[Asked]
+    decision: Decision | None
+    entered_by: str | None
+    entered_at: datetime | None
+    warning: Warned | None
+
+
+class Rule(BaseModel):
+    """The rule a board is measured by."""
+
+    article: str | None
+    text: str | None
+    fictional: bool = False
+
+
+class Board(BaseModel):
+    """The coverage board of one fiscal year."""
+
+    fiscal_year: int
+    as_of: datetime
+    closes_on: date | None
+    term_ends_on: date
+    appointment_word: str = "選任"
+    rule: Rule
+    closing_article: ProblemArticle | None = None
+    rows: list[BoardRow]
+
+
+class SectionCallSummary(BaseModel):
+    """A section's call in a list."""
+
+    section_call_id: str
+    section_id: str
+    section_name: str
+    fiscal_year: int
+    state: str
+    closes_on: date
+    open_until: date
+
+
+class Nomination(BaseModel):
+    """Somebody the section named; ``state``: standing, decided or sent_back."""
+
+    person_id: str
+    name: str | None
+    post: str | None
+    state: str
+    nominated_by_name: str | None
+    nominated_at: datetime
+
+
+class Candidate(BaseModel):
+    """Somebody who may be named."""
+
+    person_id: str
+    name: str | None
+    post: str | None
+    concurrent: bool = False
+    times_served: int = 0
+    absence: str | None = None
+    nominated: bool = False
+    is_leader: bool = False
+
+
+class SectionCall(SectionCallSummary):
+    """One section's call with those who may be named."""
+
+    can_answer: bool
+    leaders_per_section: int = 1
+    people_article: ProblemArticle | None = None
+    closing_article: ProblemArticle | None = None
+    nominations: list[Nomination]
+    candidates: list[Candidate]
+    requests: list[Asked]
+
+
+class Appointment(BaseModel):
+    """One leader's term."""
+
+    appointment_id: str
+    section_call_id: str
+    fiscal_year: int
+    section_id: str
+    section_name: str
+    person_id: str
+    name: str | None
+    word: str
+    starts_on: date
+    ends_on: date | None
+    withdrawn: bool = False
+    in_office: bool
+    decision: Decision
+    deputy: Deputy | None
+    entered_by_name: str | None = None
+    entered_at: datetime | None = None
+
+
+class Programme(BaseModel):
+    """A training programme."""
+
+    programme_id: str
+    title: str
+    summary: str = ""
+
+
+class Completion(BaseModel):
+    """A training somebody completed."""
+
+    completion_id: str
+    programme_id: str
+    programme_title: str
+    person_id: str
+    person_name: str
+    completed_on: date
+    source: str
+
+
+class Section(BaseModel):
+    """A section of the town."""
+
+    section_id: str
+    code: str = ""
+    name: str
+
+
+class Employee(BaseModel):
+    """A person of the town."""
+
+    person_id: str
+    name: str
+    kana: str | None = None
+    section_id: str | None = None
+    section_name: str | None = None
+    post: str | None = None
+
+
+class Account(BaseModel):
+    """An account."""
+
+    account_id: str
+    person_id: str
+    login: str
+    name: str = ""
+    section_name: str | None = None
+    locked: bool = False
+    has_password: bool = True
+    roles: list[str] = []
+
+
+class Link(BaseModel):
+    """A one-time link for a first password."""
+
+    account_id: str
+    link_token: str
+    expires_at: datetime
+
+
+class Imported(BaseModel):
+    """What an import does or did."""
+
+    created: int
+    changed: int
+    unchanged: int
+    dry_run: bool
+    encoding: str = ""
+
+
+class FiscalYear(BaseModel):
+    """An open fiscal year."""
+
+    fiscal_year: int = Field()
+
+
+async def all_work(services: Services) -> tuple[list[WorkItem], list[str]]:
+    """What every service wants from the visitor, and the sentences about those that did not say."""
+    parts: Sequence[Part[list[WorkItem]]] = await asyncio.gather(
+        *(part(services.read(name, "/work-items", list[WorkItem], patience=GLANCE_SECONDS)) for name in WORKING)
+    )
+    items = [item for each in parts for item in each.content or ()]
+    silent = [NAMES[name] for name, each in zip(WORKING, parts, strict=True) if each.content is None]
+    return items, silent
+
+
+async def known_years(services: Services) -> list[int]:
+    """The fiscal years that were opened; none where directory is silent."""
+    years = await part(services.read("directory", "/fiscal-years", list[FiscalYear], patience=GLANCE_SECONDS))
+    return [each.fiscal_year for each in years.content or ()]

@@ -1,0 +1,40 @@
+"""The pages, one module each."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from services.portal.routes import (
+    accounts,
+    consultations,
+    coverage,
+    home,
+    imports,
+    inbox,
+    leaders,
+    live,
+    nominations,
+    sessions,
+    static,
+    trainings,
+)
+
+routers: tuple[APIRouter, ...] = tuple(
+    module.router
+    for module in (
+        home,
+        inbox,
+        consultations,
+        coverage,
+        nominations,
+        trainings,
+        leaders,
+        imports,
+        accounts,
+        sessions,
+        live,
+        static,
+    )
+)
+
+__all__ = ["routers"]
