@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SERVICES = ("directory", "leaders", "trainings", "consultations", "notifications", "portal")
 """In the order in which a person would explain them."""
 
+WITH_CLOCK = tuple(name for name in SERVICES if name != "portal")
+"""Those that live by the town's clock and hear of it; the portal holds no facts."""
+
 
 def require_known(name: str) -> None:
     """Refuse a name that is no service.

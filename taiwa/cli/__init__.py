@@ -7,11 +7,11 @@ import sys
 from rich.console import Console
 from rich.markup import escape
 
-from taiwa.cli import backing, contracts, doctor, local, messages, secrets, serve
+from taiwa.cli import accounts, backing, contracts, doctor, local, messages, secrets, serve, town
 from taiwa.cli.application import app
 from taiwa.mendable import Mendable
 
-__all__ = ["app", "backing", "contracts", "doctor", "local", "main", "messages", "secrets", "serve"]
+__all__ = ["accounts", "app", "backing", "contracts", "doctor", "local", "main", "messages", "secrets", "serve", "town"]
 
 
 def main() -> None:
