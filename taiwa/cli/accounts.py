@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import date
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.directory.commands.administrators import AdminCreated, CreateAdmin
 from taiwa.cli.application import JsonOption, MunicipalityOption, StateOption, app, console, print_json
 from taiwa.cli.environment import Operated, operated, service_password
-from taiwa.operator import directory, make_admin
+
+if TYPE_CHECKING:
+    from services.directory.commands.administrators import AdminCreated, CreateAdmin
 
 accounts = typer.Typer(help="Accounts that the operator makes.", no_args_is_help=True)
 app.add_typer(accounts, name="accounts")
@@ -45,6 +46,8 @@ def create_admin(
 
     Code and number should be those of the files that will be imported, so that the import finds them.
     """
+    from services.directory.commands.administrators import CreateAdmin  # noqa: PLC0415 - a second of imports
+
     command = CreateAdmin(
         municipality=municipality,
         name=town,
@@ -72,5 +75,7 @@ def create_admin(
 
 
 async def _make(where: Operated, command: CreateAdmin) -> AdminCreated:
+    from taiwa.operator import directory, make_admin  # noqa: PLC0415 - a second of imports
+
     async with directory(where.settings, service_password("directory")) as database:
         return await make_admin(database, command)

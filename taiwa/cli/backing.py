@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-import asyncpg
 import typer
 
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
@@ -37,7 +36,9 @@ def migrate(state: StateOption, services: ServicesArgument = None, *, as_json: J
 
 
 async def _migrate(where: Operated, services: list[str]) -> dict[str, list[str]]:
-    from chassis.installation import Tenancy, install  # noqa: PLC0415 - loads the HTTP side, which other commands spare
+    import asyncpg  # noqa: PLC0415 - other commands spare these imports
+
+    from chassis.installation import Tenancy, install  # noqa: PLC0415 - see above
     from chassis.migrations import MigrationError  # noqa: PLC0415 - as above
 
     ran = {}

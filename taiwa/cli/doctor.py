@@ -7,8 +7,6 @@ import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-import asyncpg
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -16,7 +14,7 @@ from rich.table import Table
 from taiwa.cli.application import JsonOption, StateOption, app, print_json
 from taiwa.cli.environment import Operated, operated, service_password
 from taiwa.local.doctor import Finding, examine
-from taiwa.local.installation import DEFAULT_PORTS
+from taiwa.local.environment import DEFAULT_PORTS
 from taiwa.local.state import State
 from taiwa.mendable import Mendable
 from taiwa.services import SERVICES
@@ -68,7 +66,9 @@ async def _kafka(where: Operated) -> str:
 
 
 async def _database(where: Operated, service: str) -> str:
-    from chassis.database import ALL_MUNICIPALITIES, Database  # noqa: PLC0415
+    import asyncpg  # noqa: PLC0415 - the other checks spare its imports
+
+    from chassis.database import ALL_MUNICIPALITIES, Database  # noqa: PLC0415 - see above
 
     try:
         database = await Database.connect(where.settings, service, "worker", service_password(service), 1)
@@ -88,6 +88,8 @@ async def _database(where: Operated, service: str) -> str:
 
 
 async def _answers(service: str) -> str:
+    import httpx  # noqa: PLC0415 - see above
+
     url = os.environ.get(f"TAIWA_PORTAL_{service.upper()}_URL") or f"http://127.0.0.1:{DEFAULT_PORTS[service]}"
     if service == "portal":
         url = os.environ.get("TAIWA_PORTAL_PUBLIC_URL") or url

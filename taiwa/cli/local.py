@@ -10,9 +10,7 @@ from typing import Annotated
 import typer
 
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
-from taiwa.demo.filling import fill
-from taiwa.local.installation import DEFAULT_PORTS
-from taiwa.local.running import Wishes, run
+from taiwa.local.environment import DEFAULT_PORTS
 from taiwa.local.state import OURS, State, stop_left_over
 from taiwa.local.supervisor import ask
 from taiwa.mendable import Mendable
@@ -55,6 +53,8 @@ def up(
     quiet: QuietOption = False,
 ) -> None:
     """Start the [bold]empty[/] product with embedded PostgreSQL and Kafka; Ctrl-C stops it."""
+    from taiwa.local.running import Wishes, run  # noqa: PLC0415 - a second of imports
+
     wishes = Wishes(_ports(port), free_ports, ready_file, exit_when_ready)
     asyncio.run(run(State(state), "production", wishes, Progress(console, quiet=quiet)))
 
@@ -70,6 +70,9 @@ def demo(
     quiet: QuietOption = False,
 ) -> None:
     """Start the product with the fictional town みどり町 in it; Ctrl-C stops it, the next start resumes."""
+    from taiwa.demo.filling import fill  # noqa: PLC0415 - a second of imports
+    from taiwa.local.running import Wishes, run  # noqa: PLC0415 - a second of imports
+
     wishes = Wishes(_ports(port), free_ports, ready_file, exit_when_ready)
     asyncio.run(run(State(state), "demo", wishes, Progress(console, quiet=quiet), fill))
 

@@ -11,15 +11,12 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
 from chassis.calendar import TOKYO
-from taiwa.api import Person
 from taiwa.cli.application import JsonOption, MunicipalityOption, StateOption, app, console, print_json
 from taiwa.cli.environment import Operated, operated, service_password
 from taiwa.mendable import Mendable
-from taiwa.operator import civil_now, directory, put_clock
 from taiwa.services import WITH_CLOCK
 
 clock = typer.Typer(help="The simulated civil clock of a demo or test installation.", no_args_is_help=True)
@@ -39,6 +36,7 @@ def _told(at: datetime, jumps: int, *, as_json: bool) -> None:
 @clock.command("show")
 def clock_show(state: StateOption, *, as_json: JsonOption = False) -> None:
     """Show the town's time."""
+    from taiwa.operator import civil_now, directory  # noqa: PLC0415 - a second of imports
 
     async def read(where: Operated) -> datetime:
         async with directory(where.settings, service_password("directory")) as database:
@@ -66,7 +64,8 @@ def clock_advance(
 
 
 async def _advance(where: Operated, to: str | None, by: str | None) -> tuple[datetime, int]:
-    from taiwa.civil_time import looked_at  # noqa: PLC0415 - the Kafka client costs half a second of imports
+    from taiwa.civil_time import looked_at  # noqa: PLC0415 - a second of imports
+    from taiwa.operator import civil_now, directory, put_clock  # noqa: PLC0415 - a second of imports
 
     passwords = {name: service_password(name) for name in WITH_CLOCK}
     async with (
@@ -177,6 +176,10 @@ def import_sections(
 
 
 async def _import(where: Operated, upload: Upload) -> dict[str, Any]:
+    import httpx  # noqa: PLC0415 - other commands spare these imports
+
+    from taiwa.api import Person  # noqa: PLC0415 - see above
+
     url = os.environ.get("TAIWA_PORTAL_DIRECTORY_URL") or where.settings.directory_url
     async with httpx.AsyncClient(trust_env=False) as http:
         person = Person({"directory": url}, upload.municipality, upload.login, http)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from taiwa.local import jars, ports
-from taiwa.local.installation import DEFAULT_PORTS
+from taiwa.local.environment import DEFAULT_PORTS
 from taiwa.local.kafka import java
 from taiwa.local.postgres import binaries
 from taiwa.local.state import State

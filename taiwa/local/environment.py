@@ -12,6 +12,21 @@ from taiwa.services import SERVICES
 DEMO_MUNICIPALITY = "999997"
 """みどり町: a valid check digit of no real prefecture."""
 
+DEFAULT_PORTS: dict[str, int] = {
+    "portal": 8100,
+    "directory": 8101,
+    "leaders": 8102,
+    "trainings": 8103,
+    "consultations": 8104,
+    "notifications": 8105,
+    "mail": 8025,
+    "smtp": 1025,
+    "postgres": 8132,
+    "kafka": 8192,
+    "kafka-controller": 8193,
+}
+"""Everything listens on 127.0.0.1 only."""
+
 Kind = Literal["demo", "production"]
 
 

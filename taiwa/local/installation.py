@@ -16,7 +16,7 @@ import httpx
 from chassis.installation import Tenancy, install
 from chassis.settings import InstallationSettings
 from taiwa.local import jars, ports
-from taiwa.local.environment import Kind, base_url, variables
+from taiwa.local.environment import DEFAULT_PORTS, Kind, base_url, variables
 from taiwa.local.kafka import Kafka
 from taiwa.local.postgres import Postgres
 from taiwa.local.state import State
@@ -24,21 +24,6 @@ from taiwa.local.supervisor import Child, Supervisor
 from taiwa.mendable import Mendable
 from taiwa.progress import Progress
 from taiwa.services import SERVICES, make_topics, migrations_of
-
-DEFAULT_PORTS: dict[str, int] = {
-    "portal": 8100,
-    "directory": 8101,
-    "leaders": 8102,
-    "trainings": 8103,
-    "consultations": 8104,
-    "notifications": 8105,
-    "mail": 8025,
-    "smtp": 1025,
-    "postgres": 8132,
-    "kafka": 8192,
-    "kafka-controller": 8193,
-}
-"""Everything listens on 127.0.0.1 only."""
 
 
 def choose_ports(state: State, given: dict[str, int], *, free: bool) -> dict[str, int]:
