@@ -29,6 +29,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
@@ -46,6 +47,7 @@ from chassis.migrations import wanted_migrations
 from chassis.serve import ROLES, hosting
 from chassis.service import Service
 from chassis.settings import InstallationSettings
+from chassis.telemetry import remove_personal_data
 from chassis.topics import TopicSpec, ensure_topics
 from chassis.transaction import Fact, new_id
 
@@ -306,6 +308,19 @@ def _fact(record: Any) -> FactOnTopic:
     )
 
 
+def log_plainly() -> None:
+    """Log to what pytest captures, without the values of local variables: rendering them takes seconds a fault."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            remove_personal_data,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ],
+        cache_logger_on_first_use=False,
+    )
+
+
 @asynccontextmanager
 async def fresh_installation(admin_url: str, kafka: str) -> AsyncIterator[Installation]:
     """An installation with names of its own; its topics are deleted at the end."""
@@ -320,6 +335,7 @@ async def fresh_installation(admin_url: str, kafka: str) -> AsyncIterator[Instal
         simulated_clock=True,
         log_format="text",
     )
+    log_plainly()
     installation = Installation(admin_url, settings)
     try:
         yield installation

@@ -150,6 +150,7 @@ async def _commands(
             alias=IDEMPOTENCY_HEADER,
             min_length=1,
             max_length=200,
+            pattern="^[!-~]+$",
             description="a fresh UUID for each new command; the same one for a repeat. Kept for 48 hours",
         ),
     ],

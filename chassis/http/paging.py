@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
@@ -40,6 +40,19 @@ class PageRequest:
 
     limit: int
     after: list[str] | None
+
+    def last(self, *kinds: Callable[[str], Any]) -> tuple[Any, ...] | None:
+        """The last row's sort values, each read by its kind (``UUID``, ``datetime.fromisoformat``); none: first page.
+
+        Raises:
+            CursorInvalid: the cursor is another list's.
+        """
+        if self.after is None:
+            return None
+        try:
+            return tuple(kind(value) for kind, value in zip(kinds, self.after, strict=True))
+        except (ValueError, ArithmeticError) as error:
+            raise CursorInvalid from error
 
 
 def encode_cursor(values: Sequence[object]) -> str:

@@ -130,6 +130,9 @@ _SENTENCES = {
 }
 
 
+_NOT_GIVEN = {"missing", "string_too_short"}
+
+
 def language_of(request: Request) -> str:
     """``ja`` when the caller prefers it, else ``en``: the first of the two named in ``Accept-Language``."""
     for part in request.headers.get("accept-language", "").split(","):
@@ -170,7 +173,7 @@ def _field_error(error: dict[str, Any]) -> FieldError:
 
 def refusal_for_validation(errors: Sequence[dict[str, Any]]) -> Refusal:
     """The refusal for what pydantic found in a request."""
-    if any(error["type"] == "missing" and error["loc"][-1] == IDEMPOTENCY_HEADER for error in errors):
+    if any(error["type"] in _NOT_GIVEN and error["loc"][-1] == IDEMPOTENCY_HEADER for error in errors):
         return IdempotencyKeyMissing()
     return Invalid(errors=[_field_error(error) for error in errors])
 

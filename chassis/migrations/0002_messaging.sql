@@ -16,17 +16,22 @@ CREATE TABLE relay_place (
 );
 
 COMMENT ON COLUMN relay_place.prev IS 'pg_snapshot: every row of event_log visible in it was published';
-COMMENT ON COLUMN relay_place.prev_floor IS 'last position drawn when prev was taken, read before it';
+COMMENT ON COLUMN relay_place.prev_floor IS 'rows of transactions not ended and not open in prev are above this position';
 
--- Both numbers in one round trip, in the order the relay's lower bound rests on: first the last position that was
--- drawn, then, by a later statement, the snapshot. A row whose transaction had no id in that snapshot drew its
--- position later, so above the floor.
-CREATE FUNCTION event_log_window(OUT floor bigint, OUT taken text, OUT taken_at timestamptz)
+-- The last position that was drawn. If it is not the known one, this transaction takes an id afterwards. Once it has
+-- ended, every new snapshot's xmax lies above that id, so a transaction at or above xmax got its id, and then drew its
+-- positions, after this reading. (A snapshot's xmax alone does not tell: it follows the last id that *ended*; ids above
+-- it may be in use already and have drawn positions.)
+CREATE FUNCTION event_log_floor(known bigint) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    floor bigint;
 BEGIN
     SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO floor FROM event_log_position_seq;
-    taken_at := clock_timestamp();
-    SELECT pg_current_snapshot()::text INTO taken;
+    IF floor <> known THEN
+        PERFORM pg_current_xact_id();
+    END IF;
+    RETURN floor;
 END $$;
 
 CREATE TABLE offsets (
@@ -107,6 +112,6 @@ COMMENT ON COLUMN stops.scope IS 'stopped: the whole consumer; paused: a partiti
 DO $$
 BEGIN
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON relay_place, offsets, stops TO %I', service_role('worker'));
-    EXECUTE format('REVOKE ALL ON FUNCTION event_log_window() FROM PUBLIC');
-    EXECUTE format('GRANT EXECUTE ON FUNCTION event_log_window() TO %I', service_role('worker'));
+    EXECUTE format('REVOKE ALL ON FUNCTION event_log_floor(bigint) FROM PUBLIC');
+    EXECUTE format('GRANT EXECUTE ON FUNCTION event_log_floor(bigint) TO %I', service_role('worker'));
 END $$;

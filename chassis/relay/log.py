@@ -152,12 +152,20 @@ class EventLog:
             )
         return place_of(row)
 
-    async def look(self) -> Snapshot:
-        """A snapshot now, and the last position drawn before it."""
-        row = await self._connection.fetchrow("SELECT floor, taken, taken_at FROM event_log_window()")
+    async def floor(self, known: int) -> int:
+        """The last position drawn; if it is not the ``known`` one, a barrier stands behind this reading.
+
+        The barrier is a transaction of our own, ended before this returns: see ``event_log_floor`` in the migrations.
+        """
+        floor: int = await self._connection.fetchval("SELECT event_log_floor($1)", known)
+        return floor
+
+    async def snapshot(self, floor: int) -> Snapshot:
+        """A snapshot taken after ``floor`` was read."""
+        row = await self._connection.fetchrow("SELECT pg_current_snapshot()::text AS taken, clock_timestamp() AS at")
         if row is None:
-            raise RelayRefusedError("the function event_log_window gives nothing; run: taiwa migrate")
-        return Snapshot(row["taken"], row["floor"], row["taken_at"])
+            raise RelayRefusedError("PostgreSQL gives no snapshot")
+        return Snapshot(row["taken"], floor, row["at"])
 
     async def page(self, place: Place, since: datetime, limit: int) -> list[asyncpg.Record]:
         """The next rows of the window, by position. ``since`` bounds ``recorded_at`` from below."""

@@ -197,10 +197,10 @@ class Relay:
     async def _next(self, log: EventLog, place: Place) -> tuple[_Page | None, Place]:
         """The next page, or none where there is surely nothing; and the place it starts from."""
         if place.cur is None:
-            snapshot = await log.look()
-            if not place.worth_asking(snapshot):
+            floor = await log.floor(place.prev.floor)
+            if not place.worth_asking(floor):
                 return None, place
-            opened = place.open(snapshot)
+            opened = place.open(await log.snapshot(floor))
         else:
             opened = place
         limit = self._limit

@@ -6,9 +6,11 @@ place is saved only after the broker acknowledged a page, so a crash repeats a p
 
 Invariant: a row visible in ``prev`` was published; so was every row of the half-done window up to ``last``.
 
-The lower bound ``floor`` was the last drawn position before the snapshot was taken: a row whose transaction had no id
-then draws its position later, above it. So one branch walks the position index from there; rows of transactions that
-were open in ``prev`` are found by their id.
+The lower bound ``floor`` is the last position drawn before a barrier that precedes the snapshot: a transaction of the
+relay's own that took an id and ended. So whoever is at or above the snapshot's ``xmax`` got an id after the barrier and
+drew positions above the floor, and one branch walks the index of positions from there. Without the barrier rows are
+lost: ``xmax`` follows the last id that ended, and ids above it may be in use already. Rows of transactions that were
+open in ``prev`` and below its ``xmax`` are found by their id.
 
 Proven by ``tests/unit/chassis/messaging/test_relay_window.py`` (simulation, with mutants).
 """
@@ -25,7 +27,7 @@ BEGINNING = "1:1:"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """``taken`` is PostgreSQL's text ``xmin:xmax:xip,…``; ``floor`` the last position drawn before it was taken."""
+    """``taken`` is PostgreSQL's text ``xmin:xmax:xip,…``; ``floor`` was drawn before the barrier before it."""
 
     taken: str
     floor: int
@@ -47,20 +49,20 @@ class Place:
 
     @property
     def lower_bound(self) -> int:
-        """Rows of transactions that began after ``prev`` are above this position."""
+        """Rows of transactions at or above the ``xmax`` of ``prev`` are above this position."""
         return max(self.prev.floor, self.last)
 
     def open(self, snapshot: Snapshot) -> Place:
         """Begin a window up to ``snapshot``; a half-done one goes on instead."""
         return self if self.cur is not None else replace(self, cur=snapshot, last=0)
 
-    def worth_asking(self, snapshot: Snapshot) -> bool:
-        """Whether a window up to ``snapshot`` may hold rows. If not, the place must stay as it is.
+    def worth_asking(self, floor: int) -> bool:
+        """Whether there may be rows, given the last position drawn. If not, the place must stay as it is.
 
-        No position drawn and nobody open: nothing yet. A row may slip in between the reading of the floor and the
-        snapshot, so skipping to ``snapshot`` would lose it; staying finds it at the next look.
+        No position drawn and nobody was open: nothing yet. Going on to a newer snapshot could skip a row that slipped
+        in after the floor was read; staying finds it at the next look.
         """
-        return self.cur is not None or snapshot.floor != self.prev.floor or self.prev.open_transactions
+        return floor != self.prev.floor or self.prev.open_transactions
 
     def after(self, positions: Sequence[int], limit: int) -> Place:
         """The place once this page was acknowledged. A page that is not full ends its window."""

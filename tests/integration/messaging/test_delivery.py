@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chassis.testing import MIDORI, OTHER_TOWN, Installation, eventually
-from tests.integration.messaging.services import sink_service, source_service, toy
+from chassis.testing import MIDORI, OTHER_TOWN, FactOnTopic, Installation, eventually
+from tests.integration.messaging.services import Toy, sink_service, source_service, toy
 
 
 async def test_a_committed_fact_is_copied_and_answered_by_another_service(installation: Installation) -> None:
@@ -30,11 +30,11 @@ async def test_a_committed_fact_is_copied_and_answered_by_another_service(instal
         }
 
 
-async def _copied(sink: object, wanted: set[tuple[str, str, int]]) -> bool:
-    rows = await sink.rows("SELECT municipality, thing_id, size FROM copies")  # type: ignore[attr-defined]
+async def _copied(sink: Toy, wanted: set[tuple[str, str, int]]) -> bool:
+    rows = await sink.rows("SELECT municipality, thing_id, size FROM copies")
     return {(it["municipality"], it["thing_id"], it["size"]) for it in rows} == wanted
 
 
-async def _answers(installation: Installation, count: int) -> object:
+async def _answers(installation: Installation, count: int) -> list[FactOnTopic] | None:
     facts = await installation.facts_on("sink.events")
     return facts if len(facts) == count else None
