@@ -1,0 +1,1 @@
+"""directory: the town, its sections, people, calendar, rules, accounts and tokens."""

@@ -1,0 +1,1 @@
+"""Decisions of directory: values in, values or a refusal out."""
