@@ -49,6 +49,7 @@ class CreateAdmin:
     fictional: bool = False
     section_code: str = "0000"
     section_name: str = "情報システム担当"
+    section_order: int = 0
     number: str = "admin"
     person_name: str = "管理者"
     person_kana: str = "カンリシャ"
@@ -100,7 +101,7 @@ async def _section(tx: Transaction, command: CreateAdmin) -> Section:
         name=command.section_name,
         kind="課",
         appointing_authority="町長",
-        display_order=0,
+        display_order=command.section_order,
         created_on=command.effective_from or tx.today,
         head_post=DEFAULT_HEAD_POST,
     )

@@ -54,7 +54,7 @@ async def work_items(view: View, caller: Caller) -> list[WorkItem]:
 def _note(awaited: str | None) -> str:
     if awaited:
         return f"職員番号{awaited}の職員がまだ登録されていません。職員を取り込むか、長を登録してください。"
-    return "長を登録してください。空席のままなら、選出のお願いは職務代理者に届きます。"
+    return "長を登録してください。空席の間は、選出の返事を総務課が代わりに入れます。"
 
 
 def _since(day: object, now: datetime) -> datetime:
