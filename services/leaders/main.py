@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chassis.civil_clock import civil_clock_projection
 from chassis.service import Projection, Reaction, Service, TimerHandler
 from services.leaders import reactions
 from services.leaders.projections import sections, staff, town
@@ -13,6 +14,7 @@ from services.leaders.settings import LeadersSettings
 from taiwa_contracts.directory import (
     AbsenceRecordedV1,
     CalendarChangedV1,
+    CivilClockSetV1,
     FiscalYearOpenedV1,
     PersonStateV1,
     RuleChangedV1,
@@ -65,6 +67,7 @@ def build(settings: LeadersSettings | None = None) -> Service:
             CoverageRestoredV1,
         ),
         projections=(
+            civil_clock_projection(CivilClockSetV1, "leaders.civil_clock"),
             Projection(
                 "leaders.sections",
                 (SectionCreatedV1, SectionRenamedV1, SectionHeadAssignedV1, SectionClosedV1),
