@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chassis.civil_clock import civil_clock_projection
 from chassis.service import Loop, Projection, Reaction, Service
 from services.notifications import projections, queries, reactions, routes
 from services.notifications.channels.mail import MailSender, SmtpServer
@@ -17,6 +18,7 @@ from taiwa_contracts.consultations import (
     ConsultationTextV1,
 )
 from taiwa_contracts.directory import (
+    CivilClockSetV1,
     MunicipalityRegisteredV1,
     PersonStateV1,
     RoleGrantedV1,
@@ -54,6 +56,7 @@ def build(settings: NotificationsSettings | None = None) -> Service:
         routers=(routes.router,),
         emits=(NotificationDeliveredV1, NotificationHandedOverV1, NotificationFailedV1),
         projections=(
+            civil_clock_projection(CivilClockSetV1, "notifications.civil_clock"),
             Projection("notifications.towns", (MunicipalityRegisteredV1,), projections.apply_towns),
             Projection("notifications.people", (PersonStateV1,), projections.apply_people),
             Projection(
