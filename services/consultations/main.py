@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chassis.civil_clock import civil_clock_projection
 from chassis.service import Projection, Service, StateSource
 from services.consultations import projections, queries, repository, routes
 from services.consultations.settings import ConsultationsSettings
@@ -17,6 +18,7 @@ from taiwa_contracts.consultations import (
 )
 from taiwa_contracts.directory import (
     CalendarChangedV1,
+    CivilClockSetV1,
     PersonStateV1,
     RoleGrantedV1,
     RoleRevokedV1,
@@ -53,6 +55,7 @@ def build(settings: ConsultationsSettings | None = None) -> Service:
             ConsultationTextV1,
         ),
         projections=(
+            civil_clock_projection(CivilClockSetV1, "consultations.civil_clock"),
             Projection("consultations.people", (PersonStateV1,), projections.apply_people),
             Projection(
                 "consultations.sections",
