@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from taiwa import secret_values
 from taiwa.cli.application import app, console
 from taiwa.mendable import Mendable
 from taiwa.services import SERVICES
@@ -38,7 +38,7 @@ def make_secrets(
 def _owners() -> dict[str, int]:
     """Each secret and the account that reads it beside the operators."""
     services = {name: OPERATORS + place for place, name in enumerate(_accounts(), start=1)}
-    return {"postgres": OPERATORS, **services}
+    return {"postgres": OPERATORS, **services, secret_values.SIGNING_KEY: services["directory"]}
 
 
 def _accounts() -> list[str]:
@@ -50,7 +50,7 @@ def _make(path: Path, owner: int) -> None:
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:
-        file.write(secrets.token_urlsafe(32))
+        file.write(secret_values.make(path.name))
         os.fchown(file.fileno(), owner, OPERATORS)
         os.fchmod(file.fileno(), 0o440)
     # Only now under its name: an interrupted start leaves no half secret, and an existing one is never replaced.

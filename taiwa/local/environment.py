@@ -7,6 +7,7 @@ from typing import Literal
 
 from taiwa.local.ports import LOOPBACK
 from taiwa.local.state import State
+from taiwa.secret_values import SIGNING_KEY
 from taiwa.services import SERVICES
 
 DEMO_MUNICIPALITY = "999997"
@@ -52,8 +53,10 @@ def variables(state: State, ports: Mapping[str, int], kind: Kind) -> dict[str, s
         "TAIWA_SIMULATED_CLOCK": str(kind == "demo").lower(),
         "TAIWA_LOG_FORMAT": "text",
         "TAIWA_DIRECTORY_URL": base_url(ports, "directory"),
+        "TAIWA_DIRECTORY_SIGNING_KEY_FILE": str(state.secret(SIGNING_KEY)),
         "TAIWA_NOTIFICATIONS_SMTP_HOST": LOOPBACK,
         "TAIWA_NOTIFICATIONS_SMTP_PORT": str(ports["smtp"]),
+        "TAIWA_NOTIFICATIONS_MAIL_FROM": "taiwa@town.midori.example" if kind == "demo" else "taiwa@localhost",
         "TAIWA_PORTAL_PUBLIC_URL": base_url(ports, "portal"),
     }
     if kind == "demo":

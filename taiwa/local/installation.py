@@ -47,6 +47,10 @@ def choose_ports(state: State, given: dict[str, int], *, free: bool) -> dict[str
     return chosen
 
 
+_STOP_SECONDS = (1.5, 4.5, 2.0, 1.5)
+"""Patience by wave: portal, services, Kafka and mail, PostgreSQL. Together under ten seconds."""
+
+
 @dataclass
 class Installation:
     """The embedded product in one state folder.
@@ -140,7 +144,7 @@ class Installation:
                 wave=3,
                 log_path=str(self.postgres.log),
                 stop_signal=signal.SIGINT,
-                stop_seconds=2.5,
+                stop_seconds=_STOP_SECONDS[3],
             )
         )
         await self.supervisor.wait_ready("postgres")
@@ -151,7 +155,14 @@ class Installation:
 
     async def _start_kafka(self, kafka: Kafka) -> None:
         await asyncio.to_thread(kafka.prepare)
-        child = Child("kafka", kafka.spawn, _in_thread(kafka.ready), wave=2, log_path=str(kafka.log), stop_seconds=2.5)
+        child = Child(
+            "kafka",
+            kafka.spawn,
+            _in_thread(kafka.ready),
+            wave=2,
+            log_path=str(kafka.log),
+            stop_seconds=_STOP_SECONDS[2],
+        )
         self.supervisor.start(child)
         await self.supervisor.wait_ready("kafka")
         await make_topics(self.settings())
@@ -190,7 +201,7 @@ class Installation:
             except httpx.HTTPError:
                 return False
 
-        stop_seconds = 1.5 if wave == 0 else 3.0
+        stop_seconds = _STOP_SECONDS[wave]
         log_path = str(self.state.root / "logs" / f"{name}.log")
         return Child(name, spawn, ready, wave=wave, log_path=log_path, stop_seconds=stop_seconds)
 

@@ -107,7 +107,7 @@ def _tell(installation: Installation, logins: dict[str, dict[str, str]], progres
     if logins:
         progress.say("[bold]Logins[/]")
         for role, login in logins.items():
-            progress.say(f"  {role:<13} {login['user']:<8} {login['password']}   {login['name']}")
+            progress.say(f"  {role:<13} {login['login']:<10} {login['password']:<28} {login['name']}")
     else:
         progress.say("The product is empty. Its first admin: `taiwa accounts create-admin`")
     progress.say("Ctrl-C stops everything; the data is kept.\n")

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import signal
 import time
@@ -17,6 +16,7 @@ from typing import IO
 import psutil
 from platformdirs import user_state_path
 
+from taiwa import secret_values
 from taiwa.mendable import Mendable
 
 NEEDED_MEGABYTES = 400
@@ -120,7 +120,7 @@ class State:
             draft = path.with_suffix(".draft")
             draft.unlink(missing_ok=True)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(24))
+                file.write(secret_values.make(name))
             draft.replace(path)
         return path
 
