@@ -112,10 +112,18 @@ SET closed_days = excluded.closed_days, closes_at = excluded.closes_at
 """
 
 
-def _runs(records: Sequence[Received[Any]]) -> Iterator[tuple[type[Any], list[Received[Any]]]]:
-    """Stretches of the same event, in order; within one only the newest record of an aggregate counts."""
+def _runs(
+    records: Sequence[Received[Any]], *, periods: bool = False
+) -> Iterator[tuple[type[Any], list[Received[Any]]]]:
+    """Stretches of the same event, in order; within one the newest record of an aggregate counts.
+
+    ``periods``: each day from which something holds counts by itself, since earlier ones stay true of their days.
+    """
     for kind, run in groupby(records, key=lambda record: type(record.event)):
-        newest = {(record.municipality, record.aggregate): record for record in run}
+        newest = {
+            (record.municipality, record.aggregate, record.event.effective_from if periods else None): record
+            for record in run
+        }
         yield kind, list(newest.values())
 
 
@@ -149,7 +157,7 @@ async def apply_sections(
     records: Sequence[Received[SectionCreatedV1 | SectionRenamedV1 | SectionClosedV1 | SectionHeadAssignedV1]],
 ) -> None:
     """Sections, their names and their heads, each from its day on."""
-    for kind, run in _runs(records):
+    for kind, run in _runs(records, periods=True):
         municipalities = _municipalities(run)
         sections = [record.event.section_id for record in run]
         days = [record.event.effective_from for record in run]
@@ -197,7 +205,7 @@ async def apply_desk_members(
     connection: Connection, records: Sequence[Received[RoleGrantedV1 | RoleRevokedV1]]
 ) -> None:
     """Who belongs to the desks from when until when; other roles do not matter here."""
-    for kind, run in _runs([record for record in records if record.event.role in DESKS]):
+    for kind, run in _runs([record for record in records if record.event.role in DESKS], periods=True):
         await connection.execute(
             _DESK_MEMBERS if kind is RoleGrantedV1 else _FORMER_DESK_MEMBERS,
             _municipalities(run),

@@ -87,10 +87,18 @@ SET state_version = greatest(texts.state_version, excluded.state_version), body 
 """
 
 
-def _runs(records: Sequence[Received[Any]]) -> Iterator[tuple[type[Any], list[Received[Any]]]]:
-    """Stretches of the same event, in order; within one only the newest record of an aggregate counts."""
+def _runs(
+    records: Sequence[Received[Any]], *, periods: bool = False
+) -> Iterator[tuple[type[Any], list[Received[Any]]]]:
+    """Stretches of the same event, in order; within one the newest record of an aggregate counts.
+
+    ``periods``: each day from which something holds counts by itself, since earlier ones stay true of their days.
+    """
     for kind, run in groupby(records, key=lambda record: type(record.event)):
-        newest = {(record.municipality, record.aggregate): record for record in run}
+        newest = {
+            (record.municipality, record.aggregate, record.event.effective_from if periods else None): record
+            for record in run
+        }
         yield kind, list(newest.values())
 
 
@@ -137,7 +145,7 @@ async def apply_sections(
     connection: Connection, records: Sequence[Received[SectionCreatedV1 | SectionRenamedV1 | SectionHeadAssignedV1]]
 ) -> None:
     """Names and heads of sections, each from its day on."""
-    for kind, run in _runs(records):
+    for kind, run in _runs(records, periods=True):
         municipalities = _municipalities(run)
         sections = [record.event.section_id for record in run]
         days = [record.event.effective_from for record in run]
@@ -153,7 +161,7 @@ async def apply_desk_members(
     connection: Connection, records: Sequence[Received[RoleGrantedV1 | RoleRevokedV1]]
 ) -> None:
     """Who belongs to the desks from when until when; other roles do not matter here."""
-    for kind, run in _runs([record for record in records if record.event.role in DESKS]):
+    for kind, run in _runs([record for record in records if record.event.role in DESKS], periods=True):
         await connection.execute(
             _DESK_MEMBERS if kind is RoleGrantedV1 else _FORMER_DESK_MEMBERS,
             _municipalities(run),
