@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, overload
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -69,11 +69,15 @@ class TestedFact(Fact, Protocol):
     STATE: ClassVar[bool]
 
 
+@overload
+async def eventually(check: Callable[[], Awaitable[T]], timeout: float = 10, pause: float = 0.02) -> T: ...  # noqa: ASYNC109  as below
+@overload
+async def eventually(check: Callable[[], T], timeout: float = 10, pause: float = 0.02) -> T: ...  # noqa: ASYNC109  as below
 async def eventually(
-    check: Callable[[], T | Awaitable[T]],
+    check: Callable[[], Any],
     timeout: float = 10,  # noqa: ASYNC109  seconds of patience, of a poll
     pause: float = 0.02,
-) -> T:
+) -> Any:
     """Ask again until ``check`` gives something true, and give it; an AssertionError counts as not yet.
 
     Raises:
@@ -88,8 +92,7 @@ async def eventually(
             if inspect.isawaitable(answer):
                 answer = await answer
             if answer:
-                result: T = answer
-                return result
+                return answer
         except AssertionError as error:
             failure = error
         if monotonic() > deadline:

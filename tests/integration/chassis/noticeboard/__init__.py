@@ -85,6 +85,7 @@ async def post(body: NewNote, caller: Annotated[Caller, Depends(allow("hr"))], c
 
 @router.get("/notes")
 async def notes(caller: Annotated[Caller, Depends(anybody)], views: Views, paging: Paging) -> Page[Note]:
+    last = paging.last(UUID)
     async with views.of(caller) as view:
         rows = await view.connection.fetch(
             """
@@ -92,7 +93,7 @@ async def notes(caller: Annotated[Caller, Depends(anybody)], views: Views, pagin
             ORDER BY note_id LIMIT $3
             """,
             view.municipality,
-            UUID(paging.after[0]) if paging.after else None,
+            last[0] if last else None,
             paging.limit + 1,
         )
     page, following = page_of(rows, paging, lambda row: [row["note_id"]])
