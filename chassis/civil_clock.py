@@ -22,7 +22,7 @@ WHERE civil_clock.machine_at < excluded.machine_at
 
 
 def civil_clock_projection(event: type[ReadableFact], name: str) -> Projection:
-    """A projection of an event with the fields ``civil_at`` and ``machine_at``; ``name`` is ``<service>.civil_clock``."""
+    """A projection of an event with ``civil_at`` and ``machine_at``; ``name`` is ``<service>.civil_clock``."""
 
     async def set_civil_clock(connection: Connection, records: Sequence[Received[Any]]) -> None:
         newest = max(records, key=lambda record: record.event.machine_at)

@@ -16,8 +16,8 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Literal
 from uuid import UUID
 
 from chassis.envelope import RawRecord, readable_parts
@@ -75,10 +75,11 @@ def headers_of(text: str) -> list[tuple[str, bytes | None]]:
 
 
 _WRITE = """
-INSERT INTO dead_letters (id, consumer, source, kind, municipality, event_id, type, aggregate, topic, cluster_id,
-                          generation, partition, "offset", key, headers, value, holds, code, error, retry_at)
-VALUES ($1, $2, 'record', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-        clock_timestamp() + $19::interval)
+INSERT INTO dead_letters (id, consumer, source, kind, municipality, event_id, type, aggregate, version,
+                          topic, cluster_id, generation, partition, "offset", key, headers, value, holds, code,
+                          error, retry_at)
+VALUES ($1, $2, 'record', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+        clock_timestamp() + $20::interval)
 """
 
 _HELD_KEYS = """
@@ -108,11 +109,12 @@ async def write(
     *,
     topic: str,
     aggregate: str | None,
+    version: int | None,
     cluster_id: str,
     generation: int,
     holds: bool,
 ) -> UUID:
-    """Set a record aside; ``topic`` without prefix. The caller holds its partition's row and raises ``open_letters`` there."""
+    """Set a record aside (``topic`` without prefix). The caller holds its partition's row and counts it there."""
     municipality, event_id, type_ = readable_parts(raw.headers)
     letter = new_id()
     await connection.execute(
@@ -124,6 +126,7 @@ async def write(
         event_id,
         type_,
         aggregate,
+        version,
         topic,
         cluster_id,
         generation,
@@ -220,60 +223,3 @@ async def write_timer(
         error,
     )
     return letter
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter as an operator lists it; no payload."""
-
-    id: UUID
-    service: str
-    source: str
-    kind: str
-    municipality: str | None
-    type: str | None
-    aggregate: str | None
-    topic: str | None
-    partition: int | None
-    offset: int | None
-    code: str
-    error: str
-    attempts: int
-    written_at: datetime
-    closed_at: datetime | None
-    outcome: str | None
-
-
-_LETTER = """id, consumer AS service, source, kind, municipality, type, aggregate, topic, partition, "offset", code,
-    error, attempts, written_at, closed_at, outcome"""
-
-
-async def list_dead_letters(connection: Connection, *, closed: bool = False, limit: int = 200) -> list[Letter]:
-    """Dead, deferred and held ones, oldest first; ``closed`` ones too if asked. Scope ``*`` or an administrator."""
-    rows = await connection.fetch(
-        f"SELECT {_LETTER} FROM dead_letters WHERE $1 OR closed_at IS NULL ORDER BY written_at, id LIMIT $2",
-        closed,
-        limit,
-    )
-    return [Letter(**dict(row)) for row in rows]
-
-
-async def show_dead_letter(connection: Connection, letter: UUID) -> tuple[Letter, dict[str, Any]] | None:
-    """One letter, and its record: ``key``, ``value`` (bytes), ``headers``, ``event_id``, ``held`` behind it."""
-    row = await connection.fetchrow(
-        f"SELECT {_LETTER}, key, value, headers, event_id, cluster_id, generation FROM dead_letters WHERE id = $1",
-        letter,
-    )
-    if row is None:
-        return None
-    content = dict(row)
-    record = {name: content.pop(name) for name in ("key", "value", "headers", "event_id", "cluster_id", "generation")}
-    record["headers"] = headers_of(record["headers"]) if record["headers"] else []
-    record["held"] = await connection.fetchval(
-        """SELECT count(*) FROM dead_letters WHERE kind = 'held' AND closed_at IS NULL AND topic = $1 AND key = $2
-           AND "offset" > $3""",
-        content["topic"],
-        record["key"],
-        content["offset"],
-    )
-    return Letter(**content), record

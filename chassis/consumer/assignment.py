@@ -68,7 +68,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     """The partitions of this process. ``expected``: the next offset of each, ``None`` while it is paused."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, logs: Logs, halts: Halts, prefix: str, compacted: set[str]
+        self, database: Database, ledger: Ledger, logs: Logs, halts: Halts, *, prefix: str, compacted: set[str]
     ) -> None:
         self._database = database
         self._ledger = ledger

@@ -63,24 +63,17 @@ def failure_of(error: Exception, attempts: int) -> Failure:
 class Batches:
     """Applies deliveries of one consumer."""
 
-    def __init__(
-        self,
-        service: str,
-        database: Database,
-        ledger: Ledger,
-        logs: Logs,
-        effects: Effects,
-        reader: Reader,
-        failures: FailureRatio | None = None,
-    ) -> None:
+    def __init__(self, database: Database, ledger: Ledger, logs: Logs, effects: Effects, reader: Reader) -> None:
         self._database = database
         self._ledger = ledger
         self._logs = logs
         self._effects = effects
         self._reader = reader
-        self.failures = failures or FailureRatio()
-        self._counters = {verdict: metrics.CONSUMER_RECORDS.labels(service, verdict.value) for verdict in Verdict}
-        self._deferred = metrics.CONSUMER_RECORDS.labels(service, "deferred")
+        self.failures = FailureRatio()
+        self._counters = {
+            verdict: metrics.CONSUMER_RECORDS.labels(ledger.consumer, verdict.value) for verdict in Verdict
+        }
+        self._deferred = metrics.CONSUMER_RECORDS.labels(ledger.consumer, "deferred")
 
     def _check_log(self, partition: Partition, row: Offset | None) -> Offset:
         problem = self._logs.mismatch(partition, row)
@@ -245,6 +238,7 @@ class Batches:
             failure,
             topic=record.topic,
             aggregate=None if record.envelope is None else record.envelope.aggregate,
+            version=None if record.envelope is None or record.subject.state else record.envelope.version,
             cluster_id=self._logs.cluster_id,
             generation=self._logs.generation(record.topic),
             holds=record.holds,

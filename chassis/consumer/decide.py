@@ -64,27 +64,25 @@ class Subject:
 
 def judge(subject: Subject, known: Known | None, *, key_is_held: bool) -> Judgement:
     """The verdict on one record, given what is known of its aggregate and whether its key waits behind another."""
-    if subject.problem is not None:
-        return _HOLD if key_is_held else Judgement(Verdict.DEAD, *subject.problem)
-    wanted = _APPLY if subject.wanted else _PASS
-    if subject.state:
-        return _HOLD if key_is_held else wanted
     current = known.version if known is not None else 0
-    if subject.version < current or (known is not None and known == (subject.version, subject.event_id)):
+    fact = subject.problem is None and not subject.state
+    if fact and (subject.version < current or (subject.version, subject.event_id) == known):
         return _SKIP
     if key_is_held:
         return _HOLD
-    if subject.version == current:
-        return Judgement(
-            Verdict.DEAD,
-            "event.version_conflict",
-            f"version {current} was another event before; was the producer restored from a backup?",
-        )
-    if subject.version > current + 1:
-        return Judgement(
-            Verdict.DEAD, "event.version_gap", f"version {subject.version} came after {current}; events are missing"
-        )
-    return wanted
+    problem = subject.problem or (_discontinuity(subject.version, current) if fact else None)
+    if problem is not None:
+        return Judgement(Verdict.DEAD, *problem)
+    return _APPLY if subject.wanted else _PASS
+
+
+def _discontinuity(version: int, current: int) -> tuple[str, str] | None:
+    if version == current:
+        reason = f"version {current} was another event before; was the producer restored from a backup?"
+        return "event.version_conflict", reason
+    if version > current + 1:
+        return "event.version_gap", f"version {version} came after {current}; events are missing"
+    return None
 
 
 class MisplacedError(Exception):

@@ -19,7 +19,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
-POLL_MS = 1000
+POLL_MS = 500
 """Longest wait of one poll; records end it at once."""
 
 BATCH = 1000
@@ -40,6 +40,7 @@ class Hosting:
     def __init__(
         self,
         bootstrap: str,
+        *,
         group: str,
         topics: Sequence[str],
         handle: Callable[[Sequence[ConsumerRecord]], Awaitable[None]],

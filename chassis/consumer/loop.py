@@ -50,15 +50,20 @@ class Consumer:
         self._ledger = Ledger(service.name)
         self._logs = Logs(installation)
         reader = Reader(installation.prefix, service.consumes)
-        self._batches = Batches(service.name, database, self._ledger, self._logs, Effects(service, database), reader)
+        self._batches = Batches(database, self._ledger, self._logs, Effects(service, database), reader)
         self._assignment = Assignment(
-            database, self._ledger, self._logs, self.halts, installation.prefix, reader.compacted
+            database, self._ledger, self._logs, self.halts, prefix=installation.prefix, compacted=reader.compacted
         )
         self._deliveries = Deliveries(self._batches, reader, self._assignment, self.halts, self._moved_on)
 
     def progress(self) -> float:
         """Monotonic time at which the loop last polled or got on."""
         return self._progress
+
+    def standing(self) -> str | None:
+        """Why records are not applied, if there is a reason: the stop of the whole consumer, else a partition's."""
+        stop = self.halts.stopped or next(iter(self.halts.all), None)
+        return None if stop is None else stop.reason
 
     def _moved_on(self) -> None:
         self._progress = monotonic()
@@ -89,11 +94,11 @@ class Consumer:
         prefix = self._installation.prefix
         hosting = Hosting(
             self._installation.kafka,
-            f"{prefix}{self._service}",
-            [f"{prefix}{topic}" for topic in self._topics],
-            self._deliveries.handle,
-            assignment,
-            self._moved_on,
+            group=f"{prefix}{self._service}",
+            topics=[f"{prefix}{topic}" for topic in self._topics],
+            handle=self._deliveries.handle,
+            listener=assignment,
+            polled=self._moved_on,
         )
         assignment.attach(lambda: hosting.client)
         try:

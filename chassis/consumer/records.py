@@ -21,7 +21,6 @@ from chassis.envelope import Envelope, RawRecord, Unreadable
 from chassis.service import ReadableFact, Received
 from chassis.transaction import PAYLOAD_LIMIT
 
-
 VersionKey = tuple[str, str, str]
 """(municipality, owner, aggregate)"""
 
@@ -45,12 +44,16 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
 
-def _parse(kind: type[ReadableFact], value: bytes) -> Any:
-    """The event of a payload.
+def _parse(kind: type[ReadableFact], value: bytes | None) -> Any:
+    """The event of a payload; ``None`` of a state's tombstone.
 
     Raises:
         Unreadable: it is none.
     """
+    if value is None:
+        if kind.STATE:
+            return None
+        raise Unreadable("event.value_missing", "the record has no value, and its topic has no tombstones")
     if len(value) > PAYLOAD_LIMIT:
         raise Unreadable("event.too_large", f"the payload has {len(value)} bytes; {PAYLOAD_LIMIT} are allowed")
     try:
@@ -88,16 +91,10 @@ class Reader:
         attributes: Envelope | None = None
         try:
             attributes = envelope.read(raw.key, raw.headers)
-            kind = self._kinds.get(attributes.type)
+            kind = self._kind(attributes.type)
             if kind is None:
-                if attributes.type.rpartition(".v")[0] in self._families:
-                    raise Unreadable(
-                        "event.version_unknown", f"{attributes.type} is a version this service cannot read yet"
-                    )
                 return self._made(raw, topic, attributes, state=state, received=None)
-            if raw.value is None and not kind.STATE:
-                raise Unreadable("event.value_missing", "the record has no value, and its topic has no tombstones")
-            event = None if raw.value is None else _parse(kind, raw.value)
+            event = _parse(kind, raw.value)
         except Unreadable as problem:
             subject = Subject(state=state, problem=(problem.code, str(problem)))
             return Incoming(raw, topic, raw.offset, raw.key, attributes, subject, problem.holds, None, None)
@@ -117,6 +114,17 @@ class Reader:
             offset=raw.offset,
         )
         return self._made(raw, topic, attributes, state=state, received=received)
+
+    def _kind(self, type_: str) -> type[ReadableFact] | None:
+        """The class that reads a type; none: nobody here wants it.
+
+        Raises:
+            Unreadable: it is wanted, but this version of it is not known.
+        """
+        kind = self._kinds.get(type_)
+        if kind is None and type_.rpartition(".v")[0] in self._families:
+            raise Unreadable("event.version_unknown", f"{type_} is a version this service cannot read yet")
+        return kind
 
     def _made(
         self, raw: RawRecord, topic: str, it: Envelope, *, state: bool, received: Received[Any] | None

@@ -68,6 +68,7 @@ CREATE TABLE dead_letters (
     event_id uuid,
     type text,
     aggregate text,
+    version bigint,
     topic text,
     cluster_id text,
     generation integer,
@@ -88,6 +89,7 @@ CREATE TABLE dead_letters (
 
 COMMENT ON TABLE dead_letters IS 'records and timers that could not be applied, and the records held behind them';
 COMMENT ON COLUMN dead_letters.kind IS 'dead: needs an operator; deferred: tried again at retry_at; held: waits behind one of its key';
+COMMENT ON COLUMN dead_letters.version IS 'of a fact that could be read so far; discarding it advances versions';
 COMMENT ON COLUMN dead_letters.holds IS 'later records of this key wait; false where there is no key, or no type';
 COMMENT ON COLUMN dead_letters.headers IS 'list of [name, base64 of the value or null]';
 

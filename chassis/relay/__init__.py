@@ -1,4 +1,4 @@
-"""The relay, from a service's event log to Kafka: ``window`` decides, ``log`` reads, ``publisher`` sends, ``loop`` runs."""
+"""The relay, from event log to Kafka: ``window`` decides, ``log`` reads, ``publisher`` sends, ``loop`` runs."""
 
 from chassis.relay.loop import Relay
 

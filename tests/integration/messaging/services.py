@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic_settings import SettingsConfigDict
 
@@ -17,11 +17,12 @@ from chassis.refusals import Refusal
 from chassis.relay import Relay
 from chassis.service import Key, Projection, Reaction, Received, Service, StateSource, TimerHandler
 from chassis.settings import ServiceSettings
-from chassis.testing import MIDORI, PASSWORD, Installation, drop_test_database, make_test_database
+from chassis.testing import MIDORI, PASSWORD, Installation, drop_test_database, eventually, make_test_database
 from chassis.topics import TopicSpec, ensure_topics
 from chassis.transaction import Actor, Connection, Transaction
 from tests.integration.messaging.facts import OwnerStateV1, ThingAnsweredV1, ThingMadeV1
 
+T = TypeVar("T")
 HERE = Path(__file__).parent
 TOPICS = (TopicSpec("source.events"), TopicSpec("source.owners", compacted=True), TopicSpec("sink.events"))
 
@@ -33,7 +34,7 @@ class ToySettings(ServiceSettings):
     port: int = 0
 
 
-class TooBig(Refusal):  # noqa: N818
+class TooBig(Refusal):
     """The sink refuses things called too big."""
 
     code = "sink.too_big"
@@ -221,3 +222,13 @@ async def toy(service: Service, installation: Installation) -> AsyncIterator[Toy
             await worker.close()
     finally:
         await drop_test_database(installation, service)
+
+
+async def until(check: Callable[[], Awaitable[T | None]], timeout: float = 15) -> T:  # noqa: ASYNC109  patience
+    """What ``check`` gives once it gives something true."""
+
+    async def ask() -> T | None:
+        return await check()
+
+    found: T = await eventually(ask, timeout)  # type: ignore[arg-type]  # a coroutine confuses the solver
+    return found

@@ -1,0 +1,234 @@
+"""What an operator does to the messaging of a service: rebase, republish, replay, discard, clear a stop.
+
+Promise: each may be run while everything runs. Rebase and republish take the relay's lock from whoever holds it, so no
+relay works meanwhile, and make it begin again from a place that repeats events and loses none; consumers drop
+repeats by their versions. Needs an administrator's connection: row-level security is for services.
+
+Proven by ``tests/integration/messaging/test_repair.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from chassis.clocks import monotonic
+from chassis.database import database_name
+from chassis.kafka import cluster_id
+from chassis.relay.log import LOCK, place_of, save_place, system_identifier
+from chassis.relay.window import START, Place, Snapshot
+from chassis.settings import InstallationSettings
+from chassis.topics import TopicSpec, delete_topics, ensure_topics, generations
+
+_PATIENCE = 30.0
+
+_HOLDERS = """
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid <> pg_backend_pid()
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid::bigint = $1::bigint >> 32 AND objid::bigint = ($1::bigint & 4294967295)
+"""
+
+
+class RepairError(Exception):
+    """It cannot be done; the message says why."""
+
+
+@asynccontextmanager
+async def _administrator(
+    admin_url: str, installation: InstallationSettings, service: str
+) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(admin_url, database=database_name(installation, service))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _take_over(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Take the relay's lock; its present holder loses its session and waits for the lock like anybody."""
+    deadline = monotonic() + _PATIENCE
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+        if monotonic() > deadline:
+            raise RepairError("the relay's lock could not be taken; stop the service's relay and try again")
+        await connection.fetch(_HOLDERS, LOCK)
+        await asyncio.sleep(0.05)
+
+
+async def relay_rebase(admin_url: str, installation: InstallationSettings, service: str) -> int:
+    """Make the relay go on in a PostgreSQL its log was restored into, or to a Kafka its topics were carried over to.
+
+    Restored rows bear transaction ids of another cluster. Those that may be unpublished get this transaction's id and
+    are published (again); gives how many. Everything else was published before.
+    """
+    async with _administrator(admin_url, installation, service) as connection:
+        await _take_over(connection)
+        kafka = await cluster_id(installation)
+        identifier = await system_identifier(connection)
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE event_log IN SHARE ROW EXCLUSIVE MODE")  # nobody writes meanwhile
+            row = await connection.fetchrow("SELECT * FROM relay_place")
+            old = START if row is None else place_of(row)
+            floor = await connection.fetchval(
+                """
+                SELECT least($1, (SELECT min(position) - 1 FROM event_log
+                                  WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($2::text::pg_snapshot)))))
+                """,
+                old.prev.floor,
+                old.prev.taken,
+            )
+            taken = await connection.fetchrow("SELECT pg_current_snapshot()::text AS taken, clock_timestamp() AS at")
+            if taken is None:
+                raise RepairError("PostgreSQL gives no snapshot")
+            done = await connection.execute(
+                "UPDATE event_log SET xid = pg_current_xact_id() WHERE position > $1", floor
+            )
+            # Rows may be older than the snapshot by any time: the first window looks at all partitions.
+            place = Place(prev=Snapshot(taken["taken"], floor, START.prev.taken_at))
+            await save_place(connection, place, system_identifier=identifier, cluster_id=kafka)
+    return int(done.rpartition(" ")[2])
+
+
+async def republish(
+    admin_url: str,
+    installation: InstallationSettings,
+    service: str,
+    topics: Iterable[TopicSpec],
+    consumers: Iterable[str],
+) -> int:
+    """Make a service's topics anew and let its relay publish the whole log again; gives the number of events.
+
+    ``consumers``: the services whose offsets are set to the start of the new topics; versions keep every event from
+    taking effect twice. A running relay begins at once, else the next one does.
+    """
+    specs = list(topics)
+    async with _administrator(admin_url, installation, service) as connection:
+        await _take_over(connection)
+        await delete_topics(installation, [spec.name for spec in specs])
+        await ensure_topics(installation, specs)
+        await connection.execute("DELETE FROM relay_place")
+        for consumer in consumers:
+            await _start_over(admin_url, installation, consumer, [spec.name for spec in specs])
+        count: int = await connection.fetchval(
+            "SELECT count(*) FROM event_log WHERE topic = ANY ($1)", [spec.name for spec in specs]
+        )
+    return count
+
+
+async def _start_over(admin_url: str, installation: InstallationSettings, service: str, topics: list[str]) -> None:
+    known = await generations(installation)
+    kafka = await cluster_id(installation)
+    async with _administrator(admin_url, installation, service) as connection, connection.transaction():
+        await connection.execute(
+            """
+            UPDATE offsets AS o SET next = 0, cluster_id = $2, generation = g.generation
+            FROM unnest($3::text[], $4::int[]) AS g (topic, generation) WHERE o.consumer = $1 AND o.topic = g.topic
+            """,
+            service,
+            kafka,
+            topics,
+            [known.get(topic, 1) for topic in topics],
+        )
+        await connection.execute("DELETE FROM stops WHERE consumer = $1 AND command LIKE 'taiwa republish %'", service)
+
+
+async def clear_stop(admin_url: str, installation: InstallationSettings, service: str) -> int:
+    """Let a stopped consumer, and its paused and blocked partitions, go on; gives how many stops were cleared."""
+    async with _administrator(admin_url, installation, service) as connection:
+        done = await connection.execute("DELETE FROM stops WHERE consumer = $1", service)
+    return int(done.rpartition(" ")[2])
+
+
+async def replay(admin_url: str, installation: InstallationSettings, service: str, letter: UUID) -> None:
+    """Let a dead letter be tried again, at once, by the running consumer or timers role.
+
+    Raises:
+        RepairError: there is no such open letter.
+    """
+    async with _administrator(admin_url, installation, service) as connection, connection.transaction():
+        row = await connection.fetchrow(
+            "SELECT source, municipality, aggregate, type FROM dead_letters WHERE id = $1 AND kind = 'dead' "
+            "AND closed_at IS NULL FOR UPDATE",
+            letter,
+        )
+        if row is None:
+            raise RepairError(f"there is no open dead letter {letter}")
+        if row["source"] == "timer":
+            await connection.execute(
+                "UPDATE timers SET failed_at = NULL, retry_at = NULL, attempts = 0 "
+                "WHERE municipality = $1 AND aggregate = $2 AND name = $3",
+                row["municipality"],
+                row["aggregate"],
+                row["type"],
+            )
+            await connection.execute(
+                "UPDATE dead_letters SET closed_at = clock_timestamp(), outcome = 'applied' WHERE id = $1", letter
+            )
+        else:
+            await connection.execute(
+                "UPDATE dead_letters SET kind = 'deferred', retry_at = clock_timestamp(), attempts = 0 WHERE id = $1",
+                letter,
+            )
+
+
+async def discard(admin_url: str, installation: InstallationSettings, service: str, letter: UUID) -> None:
+    """Give a dead letter up: its version counts as dealt with, and what is held behind it goes on.
+
+    Raises:
+        RepairError: there is no such open letter.
+    """
+    async with _administrator(admin_url, installation, service) as connection, connection.transaction():
+        row = await connection.fetchrow(
+            "SELECT * FROM dead_letters WHERE id = $1 AND kind IN ('dead', 'deferred') AND closed_at IS NULL", letter
+        )
+        if row is None:
+            raise RepairError(f"there is no open dead letter {letter}")
+        await connection.execute(
+            "SELECT FROM offsets WHERE consumer = $1 AND topic = $2 AND partition = $3 FOR UPDATE",
+            row["consumer"],
+            row["topic"],
+            row["partition"],
+        )
+        closed = await connection.fetchval(
+            "UPDATE dead_letters SET closed_at = clock_timestamp(), outcome = 'discarded' "
+            "WHERE id = $1 AND closed_at IS NULL RETURNING true",
+            letter,
+        )
+        if not closed:
+            raise RepairError(f"the dead letter {letter} was closed meanwhile")
+        if row["source"] == "timer":
+            await connection.execute(
+                "DELETE FROM timers WHERE municipality = $1 AND aggregate = $2 AND name = $3 AND failed_at IS NOT NULL",
+                row["municipality"],
+                row["aggregate"],
+                row["type"],
+            )
+            return
+        if row["holds"]:
+            await connection.execute(
+                "UPDATE offsets SET open_letters = open_letters - 1 WHERE consumer = $1 AND topic = $2 "
+                "AND partition = $3",
+                row["consumer"],
+                row["topic"],
+                row["partition"],
+            )
+        if row["version"] is not None:
+            await connection.execute(
+                """
+                INSERT INTO versions (consumer, municipality, owner, aggregate, version, event_id)
+                VALUES ($1, $2, split_part($3, '.', 1), $4, $5, $6)
+                ON CONFLICT (consumer, municipality, owner, aggregate)
+                DO UPDATE SET version = excluded.version, event_id = excluded.event_id
+                WHERE versions.version < excluded.version
+                """,
+                row["consumer"],
+                row["municipality"],
+                row["topic"],
+                row["aggregate"],
+                row["version"],
+                row["event_id"],
+            )
