@@ -9,7 +9,7 @@ from chassis.service import Projection, Reaction, Service, TimerHandler
 from services.leaders import reactions
 from services.leaders.projections import sections, staff, town
 from services.leaders.queries.work import work_items
-from services.leaders.routes import router
+from services.leaders.routes import appointments, calls
 from services.leaders.settings import LeadersSettings
 from taiwa_contracts.directory import (
     AbsenceRecordedV1,
@@ -52,7 +52,7 @@ def build(settings: LeadersSettings | None = None) -> Service:
         title="The yearly call for DX推進リーダー, decisions, appointments as period records, coverage",
         settings=settings or SETTINGS(),
         migrations=Path(__file__).parent / "migrations",
-        routers=(router,),
+        routers=(calls.router, appointments.router),
         emits=(
             NominationRequestedV1,
             LeaderNominatedV1,

@@ -64,17 +64,26 @@ async def end_terms(tx: Transaction, running: Sequence[Appointment], wanted: End
 
 
 async def end_term_when_due(tx: Transaction, appointment_id: UUID) -> None:
-    """What the timer does: end the term, or let the predecessor serve on by the town's rule. Late is a no-op."""
-    appointment = await appointments.load_appointment(tx.connection, tx.municipality, appointment_id)
+    """What the timer does: end the term, or let the predecessor serve on by the town's rule. Late is a no-op.
+
+    Everything due in the section happens at once, so that its coverage is reviewed when all have ended or served on.
+    """
+    section_id = await appointments.section_of(tx.connection, tx.municipality, appointment_id)
+    for appointment in await appointments.appointments_of_section(tx.connection, tx.municipality, section_id):
+        due_on = domain.due_on(appointment)
+        if due_on is not None and due_on <= tx.today:
+            await _fall_due(tx, appointment)
+        else:
+            _schedule(tx, appointment)
+    await review_coverage(tx, [section_id])
+
+
+async def _fall_due(tx: Transaction, appointment: Appointment) -> None:
     day_after = appointment.ends_on + timedelta(days=1)
     rules = await facts.rules_on(tx.connection, tx.municipality, day_after)
     successor = await appointments.has_successor(tx.connection, tx.municipality, appointment, day_after)
     after = domain.fall_due(appointment, tx.today, serves_on=rules.predecessor_serves_on, has_successor=successor)
-    if after is appointment:
-        _schedule(tx, appointment)
-        return
     await _save(tx, appointment, after)
-    await review_coverage(tx, [appointment.section_id])
 
 
 async def _save(tx: Transaction, before: Appointment, after: Appointment) -> Appointment:

@@ -92,7 +92,8 @@ def closing_date(fiscal_year: int, closes_on: date, today: date) -> date:
     Raises:
         ClosingDateInvalid: before today, or after the fiscal year.
     """
-    if not today <= closes_on <= (latest := fiscal_year_ends_on(fiscal_year)):
+    latest = fiscal_year_ends_on(fiscal_year)
+    if not today <= closes_on <= latest:
         raise ClosingDateInvalid(latest=written(latest))
     return closes_on
 

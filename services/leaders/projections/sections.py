@@ -39,23 +39,30 @@ ON CONFLICT DO NOTHING
 """
 
 
-def _until(table: str) -> str:
-    """A row holds until the next one begins; of two that begin on one day the newer fact holds."""
-    return f"""
-UPDATE {table} AS it SET until_on = following.from_on - 1
+# A row holds until the next one begins; of two that begin on one day the newer fact holds.
+_NAMES_UNTIL = """
+UPDATE section_names AS it SET until_on = following.from_on - 1
 FROM (
     SELECT municipality, section_id, version,
            lead(from_on) OVER (PARTITION BY municipality, section_id ORDER BY from_on, version) AS from_on
-    FROM {table}
+    FROM section_names
     WHERE (municipality, section_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 ) AS following
 WHERE it.municipality = following.municipality AND it.section_id = following.section_id
   AND it.version = following.version AND it.until_on IS DISTINCT FROM following.from_on - 1
 """
 
-
-_NAMES_UNTIL = _until("section_names")
-_HEADS_UNTIL = _until("section_heads")
+_HEADS_UNTIL = """
+UPDATE section_heads AS it SET until_on = following.from_on - 1
+FROM (
+    SELECT municipality, section_id, version,
+           lead(from_on) OVER (PARTITION BY municipality, section_id ORDER BY from_on, version) AS from_on
+    FROM section_heads
+    WHERE (municipality, section_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+) AS following
+WHERE it.municipality = following.municipality AND it.section_id = following.section_id
+  AND it.version = following.version AND it.until_on IS DISTINCT FROM following.from_on - 1
+"""
 
 
 async def apply_sections(connection: Connection, records: Sequence[Received[Any]]) -> None:
