@@ -144,8 +144,8 @@ class Kafka:
                 *self._java(),
                 "kafka.tools.StorageTool",
                 "format",
-                "-t",
-                cluster,
+                # As one word: an id may begin with a dash, and was then taken for an option (1 of 64 times).
+                f"--cluster-id={cluster}",
                 "-c",
                 str(self.directory / "server.properties"),
             ],
