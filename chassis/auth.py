@@ -23,6 +23,7 @@ from chassis.refusals import Refusal
 ISSUER = "taiwa"
 AUDIENCE = "taiwa"
 ALGORITHM = "Ed25519"
+JWKS_PATH = "/.well-known/jwks.json"
 LEEWAY_SECONDS = 30
 KEYS_FRESH_SECONDS = 300
 KEYS_RETRY_SECONDS = 5

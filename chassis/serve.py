@@ -24,7 +24,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from chassis import health, metrics, telemetry
-from chassis.auth import FetchKeys, TokenVerifier, keys_from
+from chassis.auth import JWKS_PATH, FetchKeys, TokenVerifier, keys_from
 from chassis.clocks import monotonic
 from chassis.consumer import Consumer
 from chassis.database import ALL_MUNICIPALITIES, Database
@@ -33,6 +33,7 @@ from chassis.http import create_app
 from chassis.relay import Relay
 from chassis.service import Loop, Service
 from chassis.settings import InstallationSettings
+from chassis.timers import Timers
 
 ROLES = ("api", "consumer", "relay", "timers")
 STOP_SECONDS = {"requests": 3.0, "consumer": 2.0, "timers": 1.0, "relay": 1.0, "connections": 1.0}
@@ -104,7 +105,7 @@ class Hosted:
         self.service = service
         self.roles = tuple(role for role in ROLES if role in roles)
         self.installation = service.settings.installation
-        self._fetch_keys = fetch_keys or keys_from(f"{self.installation.directory_url}/.well-known/jwks.json")
+        self._fetch_keys = fetch_keys or keys_from(f"{self.installation.directory_url.rstrip('/')}{JWKS_PATH}")
         self._stops = {step: asyncio.Event() for step in ("consumer", "timers", "relay")}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {step: [] for step in self._stops}
         self._gate: asyncio.Task[None] | None = None
@@ -182,17 +183,15 @@ class Hosted:
             self._start("relay", watched, relay.run)
         if "consumer" in self.roles:
             consumer = Consumer(self.service, self.worker, self.installation)
-            self._start("consumer", WatchedLoop("consumer", consumer.progress), consumer.run)
+            self._start("consumer", WatchedLoop("consumer", consumer.progress, consumer.standing), consumer.run)
             for each in self.service.loops:
                 own = _OwnLoop(each, self.worker)
                 # The default binds this round's loop, not the last one's.
                 own.watched = WatchedLoop(each.name, lambda own=own: own.got_on)  # type: ignore[misc]  # mypy #12557
                 self._start("consumer", own.watched, own.run)
         if "timers" in self.roles:
-            from chassis.timers import Timers  # noqa: PLC0415
-
             timers = Timers(self.service, self.worker, self.installation)
-            self._start("timers", WatchedLoop("timers", timers.progress), timers.run)
+            self._start("timers", WatchedLoop("timers", timers.progress, timers.standing), timers.run)
         _log.info("serve.began", service=self.service.name, roles=list(self.roles))
 
     async def _not_ready(self) -> str | None:

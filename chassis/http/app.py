@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Query
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from pydantic import BaseModel, Field
 
 from chassis import health
@@ -24,6 +25,9 @@ from chassis.service import Service
 _APPLIED = """
 SELECT version FROM versions WHERE consumer = $1 AND municipality = $2 AND owner = $3 AND aggregate = $4
 """
+
+
+_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 
 
 class Applied(BaseModel):
@@ -53,6 +57,8 @@ def create_app(
         generate_unique_id_function=_operation_id,
         responses=problems.PROBLEMS,
         dependencies=[Depends(refuse_nul)],
+        # Observation makes the one span; FastAPI's own telemetry would keep addresses, input values and messages.
+        telemetry=_NO_TELEMETRY,
     )
     app.state.service = service
     app.state.database = database

@@ -44,8 +44,9 @@ class Observation:
         headers = Headers(scope=scope)
         state = scope.setdefault("state", {})
         state["correlation_id"] = correlation = _correlation_id(headers)
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(service=self.service, correlation_id=str(correlation))
+        bound = structlog.contextvars.bind_contextvars(
+            service=self.service, correlation_id=str(correlation), municipality=None
+        )
         started = monotonic()
         status = 0
 
@@ -69,6 +70,7 @@ class Observation:
                 raise
             finally:
                 self._tell(scope, span, status or _SERVER_ERROR, monotonic() - started)
+                structlog.contextvars.reset_contextvars(**bound)
 
     def _tell(self, scope: Scope, span: trace.Span, status: int, seconds: float) -> None:
         # A label must not take whatever a caller sends: the series would grow without end.
@@ -92,7 +94,6 @@ class Observation:
             route=route,
             status=status,
             milliseconds=round(seconds * 1000, 1),
-            municipality=municipality,
         )
 
 

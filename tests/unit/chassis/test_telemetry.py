@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+import structlog
+
+from chassis import telemetry
+from chassis.settings import InstallationSettings
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Logging is set up for the whole process; what was before comes back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    [text] = capsys.readouterr().out.splitlines()
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
+def as_in_production() -> None:
+    # In the test itself: what pytest shows as standard output in a fixture is another one.
+    telemetry._configure_logs(InstallationSettings(environment="production", log_format="json"))
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["name", "person_name", "mail", "new_password", "token", "access_token", "body", "kana", "title", "Authorization"],
+)
+def test_a_field_that_could_hold_personal_data_is_taken_out(field: str) -> None:
+    event = telemetry.remove_personal_data(None, "info", {"event": "x", field: "山田太郎", "nested": {field: "山田"}})
+    assert event == {"event": "x", field: "[removed]", "nested": {field: "[removed]"}}
+
+
+def test_what_an_operator_needs_stays(restored: None, capsys: pytest.CaptureFixture[str]) -> None:
+    as_in_production()
+    structlog.get_logger("taiwa.test").info("relay.leads", service="leaders", municipality="999997", last=5)
+    line = logged(capsys)
+    assert (line["event"], line["service"], line["municipality"], line["last"]) == (
+        "relay.leads",
+        "leaders",
+        "999997",
+        5,
+    )
+    assert line["level"] == "info"
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_a_fault_is_told_by_kind_and_place_in_production(restored: None, capsys: pytest.CaptureFixture[str]) -> None:
+    as_in_production()
+    try:
+        try:
+            raise asyncpg.UniqueViolationError("Key (mail)=(yamada@example.jp) already exists")
+        except asyncpg.PostgresError as error:
+            raise RuntimeError("山田太郎 could not be saved") from error
+    except RuntimeError as error:
+        structlog.get_logger("taiwa.test").error("loop.fault", exc_info=error, error=repr(error))
+    line = logged(capsys)
+    text = json.dumps(line, ensure_ascii=False)
+    assert "山田" not in text
+    assert "yamada" not in text
+    assert line["error"] == "RuntimeError"
+    fault = line["fault"]
+    assert isinstance(fault, list)
+    assert [each["kind"] for each in fault] == ["builtins.RuntimeError", "asyncpg.exceptions.UniqueViolationError"]
+    assert fault[1]["sqlstate"] == "23505"
+    assert "test_telemetry.py" in fault[0]["at"][-1]
+
+
+def test_a_library_s_warning_comes_in_the_same_shape(restored: None, capsys: pytest.CaptureFixture[str]) -> None:
+    as_in_production()
+    logging.getLogger("aiokafka").warning("Node %s is away", 1)
+    line = logged(capsys)
+    assert (line["event"], line["logger"], line["level"]) == ("Node 1 is away", "aiokafka", "warning")
