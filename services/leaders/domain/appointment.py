@@ -7,8 +7,10 @@ from datetime import date, timedelta
 from typing import Literal
 from uuid import UUID
 
+from chassis.calendar import fiscal_year_ends_on, fiscal_year_starts_on
 from services.leaders.domain.refusals import (
     AlreadyHasDeputy,
+    DecidedInFuture,
     HasLeft,
     NoDeputy,
     NothingCorrected,
@@ -147,11 +149,15 @@ def correct(appointment: Appointment, right: Correction, today: date) -> Appoint
 
     Raises:
         NotInOffice: it was withdrawn.
-        PeriodInvalid: it would end before it begins.
+        DecidedInFuture: a decision is recorded after it was made.
+        PeriodInvalid: it would end before it begins, or lie outside its fiscal year (serving on: outside the past).
         NothingCorrected: the values are what is recorded.
     """
     if appointment.withdrawn:
         raise NotInOffice
+    if right.decided_on is not None and right.decided_on > today:
+        raise DecidedInFuture
+    _refuse_days_outside(appointment, right, today)
     starts_on = right.starts_on or appointment.starts_on
     mended = replace(
         appointment,
@@ -171,6 +177,15 @@ def correct(appointment: Appointment, right: Correction, today: date) -> Appoint
     if mended == appointment:
         raise NothingCorrected
     return replace(mended, version=appointment.version + 1)
+
+
+def _refuse_days_outside(appointment: Appointment, right: Correction, today: date) -> None:
+    earliest = fiscal_year_starts_on(appointment.fiscal_year)
+    latest = fiscal_year_ends_on(appointment.fiscal_year)
+    wrong_start = right.starts_on is not None and not earliest <= right.starts_on <= latest
+    wrong_end = right.ends_on is not None and right.ends_on > max(latest, today)
+    if wrong_start or wrong_end:
+        raise PeriodInvalid(earliest=written(earliest), latest=written(latest))
 
 
 def _last_day_corrected(appointment: Appointment, last_day: date, today: date) -> Appointment:

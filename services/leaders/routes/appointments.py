@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from chassis.auth import Caller
 from chassis.http import Commands, Page, Paging, Views, allow, anybody
@@ -17,43 +15,39 @@ from services.leaders.commands.deputy import DeputyOf, EndDeputy, NameDeputy, en
 from services.leaders.commands.end_term import EndAppointment, TermEnd, end_appointment
 from services.leaders.domain.appointment import Correction
 from services.leaders.queries import appointments
+from services.leaders.routes.fields import Body, Day, Line
 
 router = APIRouter(prefix="/appointments", tags=["appointments"])
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Anybody = Annotated[Caller, Depends(anybody)]
 Hr = Annotated[Caller, Depends(allow("hr"))]
 Answering = Annotated[Caller, Depends(allow("hr", "section_head"))]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class CorrectionBody(_Body):
+class CorrectionBody(Body):
     """The right values; those left out stay. ``withdrawn``: the appointment never was."""
 
-    starts_on: date | None = None
-    ends_on: date | None = None
-    decided_on: date | None = None
-    decided_by_post: Name | None = None
-    document_number: Name | None = None
+    starts_on: Day | None = None
+    ends_on: Day | None = None
+    decided_on: Day | None = None
+    decided_by_post: Line | None = None
+    document_number: Line | None = None
     withdrawn: bool = False
 
 
-class EndBody(_Body):
+class EndBody(Body):
     """``ended_on`` is the last day as leader; a day to come takes effect when it has passed."""
 
-    ended_on: date
+    ended_on: Day
     reason: Literal["resigned", "transfer", "left", "successor", "withdrawn"]
 
 
-class DeputyBody(_Body):
+class DeputyBody(Body):
     """Who stands in, both days inclusive; without ``until_on`` until the term ends."""
 
     person_id: UUID
-    from_on: date
-    until_on: date | None = None
+    from_on: Day
+    until_on: Day | None = None
 
 
 @router.get("")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
 from chassis.auth import Caller
 from chassis.calendar import fiscal_year_of
@@ -20,47 +19,42 @@ from services.leaders.commands.remind import Asked, Remind, remind
 from services.leaders.commands.send_back import SendBack, send_back
 from services.leaders.domain.appointment import Decision
 from services.leaders.queries import board, calls
+from services.leaders.routes.fields import Body, Day, Line, Reason, Year
 
 router = APIRouter(tags=["calls"])
 
-Year = Annotated[int, Field(ge=2000, le=2200, description="the year of its 1 April")]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Hr = Annotated[Caller, Depends(allow("hr"))]
 Answering = Annotated[Caller, Depends(allow("hr", "section_head"))]
 Looking = Annotated[Caller, Depends(allow("hr", "it_policy", "executive", "admin", "section_head"))]
 Controlling = Annotated[Caller, Depends(allow("hr", "it_policy", "executive", "admin"))]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class CallBody(_Body):
+class CallBody(Body):
     """Ask every section for a fiscal year; they answer by ``closes_on`` (inclusive)."""
 
     fiscal_year: Year
-    closes_on: date
+    closes_on: Day
 
 
-class NominationsBody(_Body):
+class NominationsBody(Body):
     """The people whom the section names."""
 
     person_ids: list[UUID] = Field(min_length=1, max_length=50)
 
 
-class RejectionBody(_Body):
+class RejectionBody(Body):
     """Why the answer is sent back; shown to the section's head, published nowhere."""
 
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    reason: Reason
 
 
-class ReminderBody(_Body):
+class ReminderBody(Body):
     """Until when the section may answer; left out: its date, or five open days when that has passed."""
 
-    answer_by: date | None = None
+    answer_by: Day | None = None
 
 
-class DecisionBody(_Body):
+class DecisionBody(Body):
     """The town's decision (決裁) on these sections' answers. The document number is minted by the town's own system.
 
     ``starts_on``: first day of the terms. Left out it is the day of the decision, or 1 April of a year to come; a term
@@ -68,10 +62,10 @@ class DecisionBody(_Body):
     """
 
     section_call_ids: list[UUID] = Field(min_length=1, max_length=500)
-    decided_on: date
-    decided_by_post: Name
-    document_number: Name | None = None
-    starts_on: date | None = None
+    decided_on: Day
+    decided_by_post: Line
+    document_number: Line | None = None
+    starts_on: Day | None = None
 
 
 @router.post("/calls", status_code=201, response_model=CallOpened)

@@ -14,6 +14,7 @@ from services.leaders.domain import appointment as domain
 from services.leaders.domain.appointment import Appointment, Colleague, Correction, Decision, Deputy, End
 from services.leaders.domain.refusals import (
     AlreadyHasDeputy,
+    DecidedInFuture,
     HasLeft,
     NoDeputy,
     NothingCorrected,
@@ -94,6 +95,18 @@ def test_a_last_day_that_has_passed_ends_the_term_and_one_to_come_revives_it() -
 def test_a_correction_cannot_end_a_term_before_it_begins() -> None:
     with pytest.raises(PeriodInvalid):
         domain.correct(appointment(), Correction(ends_on=STARTS - DAY), TODAY)
+
+
+def test_a_correction_stays_inside_the_fiscal_year_and_names_no_decision_to_come() -> None:
+    for wrong in (
+        Correction(starts_on=date(2026, 3, 31)),
+        Correction(starts_on=AFTER, ends_on=AFTER),
+        Correction(ends_on=AFTER),
+    ):
+        with pytest.raises(PeriodInvalid):
+            domain.correct(appointment(), wrong, TODAY)
+    with pytest.raises(DecidedInFuture):
+        domain.correct(appointment(), Correction(decided_on=TODAY + DAY), TODAY)
 
 
 def test_what_was_withdrawn_is_corrected_no_more() -> None:
