@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from chassis.http.problems import ProblemArticle
 from chassis.http.work_items import WorkItem
@@ -130,6 +130,7 @@ class CaseDesk(BaseModel):
 class KnownLeader(BaseModel):
     """Who leads a section, as consultations knows it."""
 
+    appointment_id: str
     person_id: str
     name: str
     post: str | None
@@ -357,11 +358,17 @@ class Account(BaseModel):
     account_id: str
     person_id: str
     login: str
-    name: str = ""
-    section_name: str | None = None
-    locked: bool = False
-    has_password: bool = True
-    roles: list[str] = []
+    name: str
+    section_name: str | None
+    locked: bool
+    has_password: bool
+
+
+class GrantedRole(BaseModel):
+    """A role that an administrator gave."""
+
+    person_id: str
+    role: str
 
 
 class Link(BaseModel):
@@ -385,7 +392,7 @@ class Imported(BaseModel):
 class FiscalYear(BaseModel):
     """An open fiscal year."""
 
-    fiscal_year: int = Field()
+    fiscal_year: int
 
 
 async def all_work(services: Services) -> tuple[list[WorkItem], list[str]]:
@@ -400,5 +407,5 @@ async def all_work(services: Services) -> tuple[list[WorkItem], list[str]]:
 
 async def known_years(services: Services) -> list[int]:
     """The fiscal years that were opened; none where directory is silent."""
-    years = await part(services.read("directory", "/fiscal-years", list[FiscalYear], patience=GLANCE_SECONDS))
-    return [each.fiscal_year for each in years.content or ()]
+    years = await part(services.read("directory", "/fiscal-years", Listed[FiscalYear], patience=GLANCE_SECONDS))
+    return [each.fiscal_year for each in years.content.items] if years.content else []

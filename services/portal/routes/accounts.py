@@ -35,10 +35,14 @@ async def _page(
     cursor: str | None = None,
     link: queries.Link | None = None,
 ) -> Response:
-    accounts, people = await asyncio.gather(
+    accounts, people, granted = await asyncio.gather(
         part(desk.services.read("directory", "/accounts", queries.Listed[queries.Account], {"cursor": cursor})),
         part(_found(desk, q)),
+        part(desk.services.read("directory", "/roles", queries.Listed[queries.GrantedRole], {"limit": 200})),
     )
+    roles: dict[str, list[str]] = {}
+    for each in granted.content.items if granted.content else ():
+        roles.setdefault(each.person_id, []).append(each.role)
     return await desk.page(
         "accounts.html",
         status=status,
@@ -47,6 +51,7 @@ async def _page(
         people=people,
         q=q,
         link=link,
+        roles=roles,
         granted=GRANTED,
     )
 

@@ -54,9 +54,10 @@ async def _page(desk: Desk, year: int, forms: dict[str, Form] | None = None, sta
     return await desk.page(
         "coverage.html",
         status=status if board.content else 503,
-        forms={name: (forms or {}).get(name, Form()) for name in ("decide", "remind", "call")},
+        forms={name: (forms or {}).get(name, Form()) for name in ("decide", "remind", "call", "year")},
         board=board,
         year=year,
+        year_is_open=year in known,
         years=years_around(desk.now, [*known, year]),
         ends_on=fiscal_year_ends_on(year),
         state_of=state_of,
@@ -171,6 +172,20 @@ async def call(desk: Visitor, year: Year = None) -> Response:
         f"{fiscal_year_label(year)}の選出をお願いしました。",
         done,
         audience="notifications",
+    )
+
+
+@router.post("/years")
+async def open_year(desk: Visitor, year: Year = None) -> Response:
+    """Open a fiscal year; its calls come after."""
+    submission = await desk.submission()
+    form, year = submission.form(), _year(desk, year)
+    try:
+        done = await desk.services.command("directory", "/fiscal-years", submission.key, {"fiscal_year": year})
+    except (Refused, ServiceDown) as error:
+        return await _page(desk, year, {"year": form}, refused_at(form, error))
+    return await desk.done(
+        f"/coverage?year={year}", f"{fiscal_year_label(year)}を開きました。", done, audience="leaders"
     )
 
 
