@@ -98,10 +98,11 @@ class Town:
         before: list[int] = []
         while True:
             seen = await self.look(now)
+            newest = max((look.civil_at for look in seen.values() if look.civil_at), default=None)
             busy = {
                 name: look
                 for name, look in seen.items()
-                if look.due or look.unpublished or look.behind or look.civil_at is None or look.civil_at < now
+                if look.due or look.unpublished or look.behind or look.civil_at != newest
             }
             positions = [look.position for look in seen.values()]
             if not busy and positions == before:
@@ -135,7 +136,7 @@ def _reason(look: Look) -> str:
         return "a consumer stands still"
     if look.due:
         return "timers are due"
-    return f"{look.unpublished} events to publish, {look.behind} to apply"
+    return f"{look.unpublished} events to publish, {look.behind} to apply, clock set to {look.civil_at}"
 
 
 @asynccontextmanager

@@ -47,7 +47,7 @@ def password_of(role: str) -> str:
     return f"Midori-machi-{role.replace('_', '-')}"
 
 
-ADMIN = Login("admin", "10224", "admin", "大和 千景")
+ADMIN = Login("admin", "10224", "yamato", "大和 千景")
 LOGINS = (
     Login("staff", "11040", "makabe", "真壁 理人"),
     Login("leader", "10316", "takahashi", "髙橋 みのり"),

@@ -47,10 +47,6 @@ def choose_ports(state: State, given: dict[str, int], *, free: bool) -> dict[str
     return chosen
 
 
-_STOP_SECONDS = (1.5, 4.5, 2.0, 1.5)
-"""Patience by wave: portal, services, Kafka and mail, PostgreSQL. Together under ten seconds."""
-
-
 @dataclass
 class Installation:
     """The embedded product in one state folder.
@@ -120,8 +116,8 @@ class Installation:
                 await asyncio.to_thread(jars.fetch, locked, folder)
         classpath = await asyncio.to_thread(jars.fetch, locked, folder)
         kafka = Kafka(self.state.root / "kafka", self.chosen["kafka"], self.chosen["kafka-controller"], classpath)
-        with self.progress.step("backing", "PostgreSQL 18, Apache Kafka 4.4, the mail inbox; databases, topics"):
-            await asyncio.gather(self._start_postgres(), self._start_kafka(kafka), self._start_mail())
+        self._start_mail()
+        await asyncio.gather(self._start_postgres(), self._start_kafka(kafka))
         with self.progress.step("services", f"Services: {', '.join(SERVICES)}"):
             self.supervisor.start(*(self._service(name) for name in SERVICES))
             await self.supervisor.wait_ready(*SERVICES)
@@ -135,39 +131,43 @@ class Installation:
     # --- parts ---------------------------------------------------------------------------------------------------
 
     async def _start_postgres(self) -> None:
-        await asyncio.to_thread(self.postgres.prepare)
-        self.supervisor.start(
-            Child(
-                "postgres",
-                self.postgres.spawn,
-                _in_thread(self.postgres.ready),
-                wave=3,
-                log_path=str(self.postgres.log),
-                stop_signal=signal.SIGINT,
-                stop_seconds=_STOP_SECONDS[3],
+        server = self.postgres
+        with self.progress.step("postgres", "PostgreSQL 18"):
+            await asyncio.to_thread(server.prepare)
+            self.supervisor.start(
+                Child(
+                    "postgres",
+                    server.spawn,
+                    _in_thread(server.ready),
+                    wave=3,
+                    log_path=str(server.log),
+                    stop_signal=signal.SIGINT,
+                )
             )
-        )
-        await self.supervisor.wait_ready("postgres")
+            await self.supervisor.wait_ready("postgres")
         settings = self.settings()
-        for name in SERVICES:
-            password = self.state.secret(f"{name}.password").read_text()
-            await install(self.postgres.url, settings, Tenancy(name, password, migrations_of(name)))
+        with self.progress.step("databases", "Databases and roles, migrated"):
+            for name in SERVICES:
+                password = self.state.secret(f"{name}.password").read_text()
+                await install(server.url, settings, Tenancy(name, password, migrations_of(name)))
 
     async def _start_kafka(self, kafka: Kafka) -> None:
-        await asyncio.to_thread(kafka.prepare)
-        child = Child(
-            "kafka",
-            kafka.spawn,
-            _in_thread(kafka.ready),
-            wave=2,
-            log_path=str(kafka.log),
-            stop_seconds=_STOP_SECONDS[2],
-        )
-        self.supervisor.start(child)
-        await self.supervisor.wait_ready("kafka")
-        await make_topics(self.settings())
+        with self.progress.step("kafka", "Apache Kafka 4.4"):
+            await asyncio.to_thread(kafka.prepare)
+            self.supervisor.start(
+                Child(
+                    "kafka",
+                    kafka.spawn,
+                    _in_thread(kafka.ready),
+                    wave=2,
+                    log_path=str(kafka.log),
+                )
+            )
+            await self.supervisor.wait_ready("kafka")
+        with self.progress.step("topics", "Topics"):
+            await make_topics(self.settings())
 
-    async def _start_mail(self) -> None:
+    def _start_mail(self) -> None:
         command = [
             sys.executable,
             "-m",
@@ -201,9 +201,8 @@ class Installation:
             except httpx.HTTPError:
                 return False
 
-        stop_seconds = _STOP_SECONDS[wave]
         log_path = str(self.state.root / "logs" / f"{name}.log")
-        return Child(name, spawn, ready, wave=wave, log_path=log_path, stop_seconds=stop_seconds)
+        return Child(name, spawn, ready, wave=wave, log_path=log_path)
 
     def _show(self, name: str, line: str) -> None:
         log = self._logs.get(name)

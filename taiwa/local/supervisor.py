@@ -23,6 +23,12 @@ LONGEST_PAUSE = 30.0
 HEALTHY_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
+STOP_SECONDS = 8.0
+"""Patience with a child that is stopped alone."""
+
+WAVES_STOPPED_BY = (3.0, 6.5, 8.0, 9.5)
+"""Seconds after which a wave that has not stopped is killed, counted from the beginning of the whole stop."""
+
 Condition = Literal["starting", "ready", "stopped", "waiting to restart"]
 
 
@@ -34,9 +40,8 @@ class Child:
         name: what people call it in logs and in ``taiwa service``.
         spawn: starts the process in a session of its own; output it wants shown comes by a stdout pipe.
         ready: tells whether it does its work; called often.
-        wave: children of a lower wave stop first.
+        wave: 0 to 3; children of a lower wave stop first.
         stop_signal: asks it to stop in order.
-        stop_seconds: after this time it is killed.
         log_path: where to read more when it fails.
     """
 
@@ -46,7 +51,6 @@ class Child:
     wave: int
     log_path: str
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 4.0
     wanted: bool = field(default=False, init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     condition: Condition = field(default="stopped", init=False)
@@ -98,7 +102,7 @@ class Supervisor:
 
     async def stop_one(self, name: str) -> None:
         """Stop one child and keep it stopped."""
-        await self._stop(self._children[name])
+        await self._stop(self._children[name], STOP_SECONDS)
 
     async def start_one(self, name: str) -> None:
         """Start a stopped child again and wait until it does its work."""
@@ -114,8 +118,10 @@ class Supervisor:
             # Never opened: the folder may belong to another supervisor, whose note must stay.
             return
         self._server.close()
-        for wave in sorted({child.wave for child in self._children.values()}):
-            stopping = [self._stop(child) for child in self._children.values() if child.wave == wave]
+        began = time.monotonic()
+        for wave, seconds in enumerate(WAVES_STOPPED_BY):
+            patience = began + seconds - time.monotonic()
+            stopping = [self._stop(child, patience) for child in self._children.values() if child.wave == wave]
             await asyncio.gather(*stopping)
         self._state.finished()
 
@@ -166,7 +172,7 @@ class Supervisor:
         child.condition = "stopped"
         self._note()
 
-    async def _stop(self, child: Child) -> None:
+    async def _stop(self, child: Child, patience: float) -> None:
         child.wanted = False
         process = child.process
         if process is not None and process.poll() is None:
@@ -174,9 +180,9 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(child.stop_signal)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(process.wait, child.stop_seconds)
+                await asyncio.to_thread(process.wait, max(0.1, patience))
             if process.poll() is None:
-                self._show("supervisor", f"{child.name} did not stop in {child.stop_seconds:g} s and is killed")
+                self._show("supervisor", f"{child.name} did not stop in {patience:.1f} s and is killed")
                 _signal_group(process, signal.SIGKILL)
         if child.task:
             child.task.cancel()

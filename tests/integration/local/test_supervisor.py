@@ -20,14 +20,14 @@ LOOP = "import time, sys\nprint('at work', flush=True)\nwhile True: time.sleep(0
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + LOOP
 
 
-def child(name: str, wave: int, program: str = LOOP, stop_seconds: float = 3.0) -> Child:
+def child(name: str, wave: int, program: str = LOOP) -> Child:
     def spawn() -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True)
 
     async def ready() -> bool:
         return True
 
-    return Child(name, spawn, ready, wave=wave, log_path="its log", stop_seconds=stop_seconds)
+    return Child(name, spawn, ready, wave=wave, log_path="its log")
 
 
 async def test_a_crashed_child_starts_again_and_a_stopped_one_stays_stopped(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ async def test_lower_waves_stop_first_and_a_stubborn_child_is_killed(tmp_path: P
     lines: list[tuple[str, str]] = []
     supervisor = Supervisor(State(tmp_path), lambda name, line: lines.append((name, line)), {})
     await supervisor.open()
-    portal, stubborn, postgres = child("portal", 0), child("leaders", 1, STUBBORN, 0.5), child("postgres", 3)
+    portal, stubborn, postgres = child("portal", 0), child("leaders", 1, STUBBORN), child("postgres", 3)
     supervisor.start(portal, stubborn, postgres)
     await eventually(lambda: len([line for _, line in lines if line == "at work"]) == 3)
     run = State(tmp_path).run()
