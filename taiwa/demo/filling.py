@@ -257,7 +257,7 @@ class Author:
             "programme_id": programmes[0]["programme_id"],
             "person_ids": [self._people[number] for number in story.COMPLETED],
             "completed_on": story.COMPLETED_AT.date().isoformat(),
-            "source": "own",
+            "source": "attendance",
         }
         await self._hr.send("trainings", "/completions", _key("completion"), completion)
 

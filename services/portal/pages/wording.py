@@ -197,7 +197,7 @@ ROLES: Mapping[str, str] = {
 
 DESKS: Mapping[str, str] = {"hr": "総務課", "it_policy": "総合政策課", "adviser": "アドバイザー"}
 
-SOURCES: Mapping[str, str] = {"own": "町の研修", "imported": "取り込み", "external": "外部の研修"}
+SOURCES: Mapping[str, str] = {"attendance": "町の研修に出席", "external": "外部の研修", "report": "報告書の提出"}
 
 
 def person(name: str | None) -> str:
