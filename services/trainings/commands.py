@@ -1,99 +1,129 @@
-"""Use cases: add a programme, record completions, revoke one."""
+"""Use cases: load, decide, save, emit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from chassis.refusals import NotFound
+from pydantic import BaseModel
+
 from chassis.transaction import Transaction, new_id
 from services.trainings import domain, repository
-from services.trainings.domain import Completion, Programme, Source, TitleTaken
+from services.trainings.domain import Completion, Source
 from taiwa_contracts.trainings import TrainingCompletedV1, TrainingCompletionRevokedV1
 
 
 @dataclass(frozen=True, slots=True)
-class AddProgramme:
-    """Offer a programme."""
+class OfferProgramme:
+    """A training that people of the town can complete."""
 
+    title: str
+    summary: str
+    offered_by: UUID
+
+
+class Offered(BaseModel):
+    """The new programme."""
+
+    programme_id: UUID
     title: str
     summary: str
 
 
+async def offer_programme(tx: Transaction, command: OfferProgramme) -> Offered:
+    """Record a programme."""
+    programme_id = new_id()
+    await repository.add_programme(
+        tx.connection,
+        tx.municipality,
+        programme_id,
+        title=command.title,
+        summary=command.summary,
+        offered_by=command.offered_by,
+        offered_at=tx.now,
+    )
+    return Offered(programme_id=programme_id, title=command.title, summary=command.summary)
+
+
 @dataclass(frozen=True, slots=True)
 class RecordCompletions:
-    """These people completed the programme on that day."""
+    """These people completed the programme on ``completed_on``; all are recorded, or none."""
 
     programme_id: UUID
-    person_ids: Sequence[UUID]
+    person_ids: tuple[UUID, ...]
     completed_on: date
     source: Source
+    recorded_by: UUID
+
+
+class Recorded(BaseModel):
+    """The completions recorded, in the order of the people."""
+
+    completion_ids: list[UUID]
+
+
+async def record_completions(tx: Transaction, command: RecordCompletions) -> Recorded:
+    """Record that people completed a programme.
+
+    Raises:
+        ProgrammeUnknown, CompletedInFuture, NamedTwice, PersonUnknown, AlreadyCompleted: nothing is recorded.
+    """
+    connection, town, people = tx.connection, tx.municipality, command.person_ids
+    title = await repository.title_of(connection, town, command.programme_id)
+    known = await repository.known_people(connection, town, people)
+    recorded = await repository.who_completed(connection, town, command.programme_id, command.completed_on, people)
+    domain.may_be_recorded(people, known, recorded, command.completed_on, tx.today)
+    completions = [
+        Completion(new_id(), command.programme_id, title, person, command.completed_on, command.source)
+        for person in people
+    ]
+    await repository.add_completions(connection, town, completions, command.recorded_by, tx.now)
+    for completion in completions:
+        _publish_completed(tx, completion)
+    return Recorded(completion_ids=[completion.completion_id for completion in completions])
+
+
+def _publish_completed(tx: Transaction, completion: Completion) -> None:
+    tx.emit(
+        TrainingCompletedV1(
+            completion_id=completion.completion_id,
+            programme_id=completion.programme_id,
+            programme_title=completion.programme_title,
+            person_id=completion.person_id,
+            effective_from=completion.completed_on,
+            source=completion.source,
+        ),
+        version=completion.version,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RevokeCompletion:
-    """A completion was recorded wrongly."""
+    """The completion was recorded wrongly."""
 
     completion_id: UUID
+    revoked_by: UUID
 
 
-async def add_programme(tx: Transaction, command: AddProgramme) -> Programme:
-    """Add a programme; its title is unique in the town."""
-    programme = Programme(new_id(), command.title, command.summary)
-    if not await repository.add_programme(tx.connection, tx.municipality, programme, tx.now, tx.actor.id):
-        raise TitleTaken
-    return programme
+async def revoke_completion(tx: Transaction, command: RevokeCompletion) -> None:
+    """Take a completion back; the record of it stays.
 
-
-async def record_completions(tx: Transaction, command: RecordCompletions) -> list[Completion]:
-    """Record completions of all these people, or of nobody."""
-    people = list(dict.fromkeys(command.person_ids))
-    programme = await repository.load_programme(tx.connection, tx.municipality, command.programme_id, lock=True)
-    if programme is None:
-        raise NotFound
-    known = await repository.known_people(tx.connection, tx.municipality, people)
-    done = await repository.people_done(
-        tx.connection, tx.municipality, programme.programme_id, command.completed_on, people
-    )
-    domain.check_completion(people, completed_on=command.completed_on, today=tx.today, known=known, done=done)
-    made = [
-        Completion(new_id(), programme.programme_id, person, command.completed_on, command.source) for person in people
-    ]
-    await repository.add_completions(tx.connection, tx.municipality, made, tx.now, tx.actor.id)
-    for completion in made:
-        tx.emit(
-            TrainingCompletedV1(
-                completion_id=completion.completion_id,
-                programme_id=programme.programme_id,
-                programme_title=programme.title,
-                person_id=completion.person_id,
-                effective_from=completion.completed_on,
-                source=completion.source,
-            ),
-            version=completion.version,
-        )
-    return made
-
-
-async def revoke_completion(tx: Transaction, command: RevokeCompletion) -> Completion:
-    """Say that a completion never was; the record stays, marked."""
+    Raises:
+        NotFound, AlreadyRevoked: see their sentences.
+    """
     before = await repository.load_completion(tx.connection, tx.municipality, command.completion_id)
-    if before is None:
-        raise NotFound
-    programme = await repository.load_programme(tx.connection, tx.municipality, before.programme_id)
-    assert programme is not None  # noqa: S101  a foreign key holds it
-    after = domain.revoke(before, tx.now)
-    await repository.save_revocation(tx.connection, tx.municipality, before, after, tx.actor.id)
+    after = domain.revoke(before)
+    await repository.save_revocation(
+        tx.connection, tx.municipality, before, after, revoked_by=command.revoked_by, now=tx.now
+    )
     tx.emit(
         TrainingCompletionRevokedV1(
             completion_id=after.completion_id,
             programme_id=after.programme_id,
-            programme_title=programme.title,
+            programme_title=after.programme_title,
             person_id=after.person_id,
             effective_from=after.completed_on,
         ),
         version=after.version,
     )
-    return after

@@ -1,4 +1,4 @@
-"""SQL of the write side, and the foreign facts a decision needs."""
+"""SQL of the write side."""
 
 from __future__ import annotations
 
@@ -6,113 +6,151 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from chassis.refusals import ConcurrentChange
+from chassis.refusals import ConcurrentChange, NotFound
 from chassis.transaction import Connection
-from services.trainings.domain import Completion, Programme
+from services.trainings.domain import AlreadyCompleted, Completion, ProgrammeUnknown
 
 _ADD_PROGRAMME = """
-INSERT INTO programmes (municipality, programme_id, title, summary, added_at, added_by_person_id)
+INSERT INTO programmes (municipality, programme_id, title, summary, offered_by, offered_at)
 VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (municipality, title) DO NOTHING
-RETURNING programme_id
 """
 
-_LOAD_PROGRAMME = "SELECT programme_id, title, summary FROM programmes WHERE municipality = $1 AND programme_id = $2"
 
-_KNOWN = "SELECT person_id, has_left FROM people WHERE municipality = $1 AND person_id = ANY ($2::uuid[])"
+async def add_programme(
+    connection: Connection,
+    municipality: str,
+    programme_id: UUID,
+    *,
+    title: str,
+    summary: str,
+    offered_by: UUID,
+    offered_at: datetime,
+) -> None:
+    """Store a programme."""
+    await connection.execute(_ADD_PROGRAMME, municipality, programme_id, title, summary, offered_by, offered_at)
 
-# The programme's row is locked by the caller's load, so two records of one programme do not race here.
-_DONE = """
+
+async def title_of(connection: Connection, municipality: str, programme_id: UUID) -> str:
+    """The title of a programme.
+
+    Raises:
+        ProgrammeUnknown: it is not there.
+    """
+    sql = "SELECT title FROM programmes WHERE municipality = $1 AND programme_id = $2"
+    title: str | None = await connection.fetchval(sql, municipality, programme_id)
+    if title is None:
+        raise ProgrammeUnknown
+    return title
+
+
+async def known_people(connection: Connection, municipality: str, people: Sequence[UUID]) -> frozenset[UUID]:
+    """Which of these people directory has told about."""
+    sql = "SELECT person_id FROM people WHERE municipality = $1 AND person_id = ANY($2)"
+    return frozenset(row["person_id"] for row in await connection.fetch(sql, municipality, people))
+
+
+_RECORDED = """
 SELECT person_id FROM completions
-WHERE municipality = $1 AND programme_id = $2 AND completed_on = $3 AND person_id = ANY ($4::uuid[])
-  AND revoked_at IS NULL
-"""
-
-_ADD_COMPLETIONS = """
-INSERT INTO completions (municipality, completion_id, programme_id, person_id, completed_on, source, recorded_at,
-                         recorded_by_person_id, version)
-SELECT $1, made.completion_id, $2, made.person_id, $3, $4, $5, $6, 1
-FROM unnest($7::uuid[], $8::uuid[]) AS made (completion_id, person_id)
-"""
-
-_LOAD_COMPLETION = """
-SELECT completion_id, programme_id, person_id, completed_on, source, revoked_at, version
-FROM completions WHERE municipality = $1 AND completion_id = $2
-"""
-
-_REVOKE = """
-UPDATE completions SET revoked_at = $4, revoked_by_person_id = $5, version = $6
-WHERE municipality = $1 AND completion_id = $2 AND version = $3
-RETURNING version
+WHERE municipality = $1 AND programme_id = $2 AND completed_on = $3 AND person_id = ANY($4) AND revoked_at IS NULL
 """
 
 
-async def add_programme(connection: Connection, municipality: str, programme: Programme, at: datetime, by: str) -> bool:
-    """Store a programme; false where its title is taken."""
-    added = await connection.fetchval(
-        _ADD_PROGRAMME, municipality, programme.programme_id, programme.title, programme.summary, at, by
-    )
-    return added is not None
+async def who_completed(
+    connection: Connection, municipality: str, programme_id: UUID, day: date, people: Sequence[UUID]
+) -> frozenset[UUID]:
+    """Whose completion of the programme on that day stands."""
+    rows = await connection.fetch(_RECORDED, municipality, programme_id, day, people)
+    return frozenset(row["person_id"] for row in rows)
 
 
-async def load_programme(
-    connection: Connection, municipality: str, programme_id: UUID, *, lock: bool = False
-) -> Programme | None:
-    """A programme; ``lock`` keeps others from recording its completions until the transaction ends."""
-    row = await connection.fetchrow(
-        f"{_LOAD_PROGRAMME} FOR UPDATE" if lock else _LOAD_PROGRAMME, municipality, programme_id
-    )
-    return Programme(**row) if row else None
-
-
-async def known_people(connection: Connection, municipality: str, people: Sequence[UUID]) -> dict[UUID, bool]:
-    """Person → has left, of those on the roster."""
-    rows = await connection.fetch(_KNOWN, municipality, people)
-    return {row["person_id"]: row["has_left"] for row in rows}
-
-
-async def people_done(
-    connection: Connection, municipality: str, programme_id: UUID, completed_on: date, people: Sequence[UUID]
-) -> set[UUID]:
-    """Who of these people has a completion of that programme and day."""
-    rows = await connection.fetch(_DONE, municipality, programme_id, completed_on, people)
-    return {row["person_id"] for row in rows}
+_ADD = """
+INSERT INTO completions (municipality, completion_id, programme_id, person_id, completed_on, source, recorded_by,
+                         recorded_at, version)
+SELECT $1, it.completion_id, it.programme_id, it.person_id, it.completed_on, it.source, $2, $3, it.version
+FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::date[], $8::text[], $9::bigint[])
+     AS it (completion_id, programme_id, person_id, completed_on, source, version)
+ORDER BY it.person_id
+ON CONFLICT DO NOTHING
+"""
 
 
 async def add_completions(
-    connection: Connection, municipality: str, made: Sequence[Completion], at: datetime, by: str
+    connection: Connection, municipality: str, completions: Sequence[Completion], recorded_by: UUID, now: datetime
 ) -> None:
-    """Store completions of one programme, day and source."""
-    first = made[0]
-    await connection.execute(
-        _ADD_COMPLETIONS,
+    """Store new completions; the unique index decides a race with somebody who records the same.
+
+    Raises:
+        AlreadyCompleted: the other one was faster; nothing of ours stays.
+    """
+    added = await connection.execute(
+        _ADD,
         municipality,
-        first.programme_id,
-        first.completed_on,
-        first.source,
-        at,
-        by,
-        [each.completion_id for each in made],
-        [each.person_id for each in made],
+        recorded_by,
+        now,
+        [each.completion_id for each in completions],
+        [each.programme_id for each in completions],
+        [each.person_id for each in completions],
+        [each.completed_on for each in completions],
+        [each.source for each in completions],
+        [each.version for each in completions],
+    )
+    if added != f"INSERT 0 {len(completions)}":
+        raise AlreadyCompleted
+
+
+_LOAD = """
+SELECT it.completion_id, it.programme_id, programme.title, it.person_id, it.completed_on, it.source,
+       it.revoked_at IS NOT NULL AS revoked, it.version
+FROM completions AS it
+JOIN programmes AS programme ON programme.municipality = it.municipality AND programme.programme_id = it.programme_id
+WHERE it.municipality = $1 AND it.completion_id = $2
+FOR UPDATE OF it
+"""
+
+
+async def load_completion(connection: Connection, municipality: str, completion_id: UUID) -> Completion:
+    """One completion, locked.
+
+    Raises:
+        NotFound: it is not there.
+    """
+    row = await connection.fetchrow(_LOAD, municipality, completion_id)
+    if row is None:
+        raise NotFound
+    return Completion(
+        completion_id=row["completion_id"],
+        programme_id=row["programme_id"],
+        programme_title=row["title"],
+        person_id=row["person_id"],
+        completed_on=row["completed_on"],
+        source=row["source"],
+        revoked=row["revoked"],
+        version=row["version"],
     )
 
 
-async def load_completion(connection: Connection, municipality: str, completion_id: UUID) -> Completion | None:
-    """A completion as it stands. Not locked: :func:`save_revocation` refuses when it changed meanwhile."""
-    row = await connection.fetchrow(_LOAD_COMPLETION, municipality, completion_id)
-    return Completion(**row) if row else None
+_REVOKE = """
+UPDATE completions SET revoked_by = $4, revoked_at = $5, version = $6
+WHERE municipality = $1 AND completion_id = $2 AND version = $3
+"""
 
 
 async def save_revocation(
-    connection: Connection, municipality: str, before: Completion, after: Completion, by: str
+    connection: Connection,
+    municipality: str,
+    before: Completion,
+    after: Completion,
+    *,
+    revoked_by: UUID,
+    now: datetime,
 ) -> None:
-    """Replace ``before`` by its revoked successor.
+    """Store that a completion was revoked.
 
     Raises:
-        ConcurrentChange: somebody else revoked it first.
+        ConcurrentChange: it is not at the version it was loaded with.
     """
-    saved = await connection.fetchval(
-        _REVOKE, municipality, after.completion_id, before.version, after.revoked_at, by, after.version
+    saved = await connection.execute(
+        _REVOKE, municipality, after.completion_id, before.version, revoked_by, now, after.version
     )
-    if saved is None:
+    if saved != "UPDATE 1":
         raise ConcurrentChange
