@@ -9,6 +9,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 import asyncpg
+from jinja2 import TemplateError
 from pydantic import BaseModel, Field
 
 from chassis.auth import Caller
@@ -16,7 +17,7 @@ from chassis.http import Page, Target, View, WorkItem, page_of
 from chassis.http.paging import CursorInvalid, PageRequest
 from chassis.transaction import Connection
 from services.notifications.domain import State
-from services.notifications.templates import UNKNOWN_PERSON, Names, render
+from services.notifications.templates import UNKNOWN_PERSON, Names, Rendered, render
 from taiwa_contracts.notifications import Channel
 
 STATE_LABELS: dict[State, str] = {
@@ -35,6 +36,9 @@ _REASONS = {
     "unreachable": "メールサーバーにつながりません。つながりしだい送ります。",
     "sign_in_refused": "メールサーバーにログインできません。管理者が設定を確かめてください。",
 }
+
+
+UNREADABLE = Rendered("お知らせ", "このお知らせの文面を表示できません。総合政策課にお知らせください。")
 
 
 class InboxItem(BaseModel):
@@ -163,7 +167,7 @@ async def inbox(view: View, person_id: UUID, paging: PageRequest, *, unread: boo
     names = await known_names(view.connection, view.municipality, view.today, told, texts)
     items = []
     for row, particulars in zip(page, told, strict=True):
-        notice = render(row["template"], particulars, names, row["text_id"])
+        notice = _readable(row["template"], particulars, names, row["text_id"])
         items.append(
             InboxItem(
                 id=row["delivery_id"],
@@ -212,6 +216,14 @@ async def work_items(view: View, caller: Caller) -> list[WorkItem]:
             target=Target(kind="deliveries", id="failed"),
         )
     ]
+
+
+def _readable(template: str, particulars: Mapping[str, str], names: Names, text_id: UUID | None) -> Rendered:
+    """The notice; one that can no longer be put into words must not close the whole inbox."""
+    try:
+        return render(template, particulars, names, text_id)
+    except (TemplateError, ValueError):
+        return UNREADABLE
 
 
 def _delivery_view(row: asyncpg.Record, people: dict[UUID, Recipient]) -> DeliveryView:

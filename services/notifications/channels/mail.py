@@ -23,6 +23,7 @@ import aiosmtplib
 import structlog
 from jinja2 import TemplateError
 
+from chassis import failpoints
 from chassis.clocks import machine_now
 from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.transaction import Actor
@@ -104,6 +105,7 @@ class MailSender:
                     break
                 message = await self._compose(database, mail)
                 outcome = message if isinstance(message, Outcome) else await self._send(client, message)
+                failpoints.reach("loop.after_side_effect")
                 await self._settle(database, mail, outcome)
                 tried += 1
         finally:
