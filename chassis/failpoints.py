@@ -30,6 +30,7 @@ NAMES = frozenset(
         "timers.after_claim",
         "timers.after_effect",
         "timers.after_commit",
+        "loop.after_side_effect",
     }
 )
 """Every place there is. A misspelt name must not make a test pass."""
