@@ -525,7 +525,7 @@ def _keys(installation: Installation, app: Callable[[], FastAPI]) -> Callable[[]
 
     async def fetch() -> dict[str, object]:
         own: list[object] = []
-        if any(getattr(route, "path", "") == JWKS_PATH for route in app().routes):
+        if JWKS_PATH in app().openapi()["paths"]:
             transport = httpx.ASGITransport(app())
             async with httpx.AsyncClient(transport=transport, base_url="http://issuer.test") as client:
                 own = (await client.get(JWKS_PATH)).json()["keys"]
