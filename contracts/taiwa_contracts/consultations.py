@@ -33,11 +33,12 @@ class ConsultationOpenedV1(_ConsultationFact):
 
 
 class ConsultationAssignedV1(_ConsultationFact):
-    """The case has an owner."""
+    """The case has an owner. ``by_person_id``: who gave it to them, the owner themselves when they took it."""
 
     TYPE: ClassVar[str] = "taiwa.consultations.consultation-assigned.v1"
     desk: Desk
     assignee_person_id: PersonId
+    by_person_id: PersonId | None = None
 
 
 class ConsultationAnsweredV1(_ConsultationFact):

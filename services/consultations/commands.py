@@ -121,7 +121,7 @@ async def assign_consultation(tx: Transaction, command: AssignConsultation) -> N
         assignee = Party(command.assignee_person_id, desks)
     assigned = domain.assign(before, command.by, assignee, tx.now)
     await repository.save_consultation(tx.connection, tx.municipality, before, assigned)
-    _emit_assigned(tx, assigned)
+    _emit_assigned(tx, assigned, command.by)
 
 
 async def write_entry(tx: Transaction, command: WriteEntry) -> None:
@@ -184,7 +184,7 @@ async def _answer(
         taken = domain.assign(before, command.by, command.by, tx.now)
         answered = domain.answer(taken, kind, command.by, tx.now)
         await repository.save_consultation(tx.connection, tx.municipality, before, answered)
-        _emit_assigned(tx, taken)
+        _emit_assigned(tx, taken, command.by)
     else:
         await repository.save_consultation(tx.connection, tx.municipality, before, answered)
     await _add_answer(tx, answered, kind, command.by, command.body)
@@ -225,9 +225,11 @@ async def _add_text(
     return entry_id
 
 
-def _emit_assigned(tx: Transaction, it: Consultation) -> None:
+def _emit_assigned(tx: Transaction, it: Consultation, by: Party) -> None:
     assert it.assignee_person_id is not None  # noqa: S101  domain.assign has just set it
-    event = ConsultationAssignedV1(**_named(it), desk=it.desk, assignee_person_id=it.assignee_person_id)
+    event = ConsultationAssignedV1(
+        **_named(it), desk=it.desk, assignee_person_id=it.assignee_person_id, by_person_id=by.person_id
+    )
     tx.emit(event, version=it.version)
 
 

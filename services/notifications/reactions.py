@@ -119,12 +119,11 @@ async def call_desk(tx: Transaction, received: Received[ConsultationOpenedV1]) -
 
 
 async def tell_assignee(tx: Transaction, received: Received[ConsultationAssignedV1]) -> None:
-    """Tell the owner of a case that it is theirs."""
+    """Tell the owner of a case that it is theirs; who took it by themselves knows."""
     event = received.event
     told = _particulars(number=event.number, title=event.title, requester_person_id=event.requester_person_id)
-    notice = Notice(
-        "consultation_assigned", (event.assignee_person_id,), "consultation", str(event.consultation_id), told
-    )
+    recipients = _those(event.assignee_person_id, without=event.by_person_id)
+    notice = Notice("consultation_assigned", recipients, "consultation", str(event.consultation_id), told)
     await _tell(tx, received.id, notice)
 
 

@@ -192,6 +192,21 @@ async def test_a_question_is_brought_to_the_desk_and_the_answer_back(
     assert assigned["Subject"] == "相談の担当になりました：R8-0137 写真の送り方"
 
 
+async def test_who_takes_a_case_by_themselves_is_not_told(installation: Installation, notifications: Running) -> None:
+    town = await settle(installation, notifications)
+    case = case_facts(consultation_id=new_id(), requester_person_id=town.leader, desk="it_policy")
+    taken = ConsultationAssignedV1(**case, assignee_person_id=town.desk, by_person_id=town.desk)
+    given = ConsultationAssignedV1(**case, assignee_person_id=town.without_mail, by_person_id=town.desk)
+    await installation.publish(taken)
+    await installation.publish(given, 2)
+
+    async def told() -> bool:
+        return bool(await titles(notifications, town.without_mail))
+
+    await eventually(told)
+    assert await titles(notifications, town.desk) == []
+
+
 async def test_a_mail_waits_for_its_text_and_the_inbox_shows_it_when_it_comes(
     installation: Installation, notifications: Running, mailbox: Mailbox
 ) -> None:
