@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis.settings import InstallationSettings
+from chassis.topics import PARTITIONS
 
 _CONTENT_TYPE = "application/json"
 
@@ -47,10 +48,7 @@ async def tail(
     try:
         existing = await consumer.topics()
         partitions = [
-            TopicPartition(topic, partition)
-            for topic in topics
-            if topic in existing
-            for partition in sorted(consumer.partitions_for_topic(topic) or ())
+            TopicPartition(topic, partition) for topic in topics if topic in existing for partition in range(PARTITIONS)
         ]
         if not partitions:
             raise LookupError(f"none of these topics exists: {', '.join(topics)}")
@@ -94,7 +92,7 @@ async def log_ends(
             TopicPartition(f"{installation.prefix}{topic}", partition)
             for topic in topics
             if f"{installation.prefix}{topic}" in existing
-            for partition in sorted(consumer.partitions_for_topic(f"{installation.prefix}{topic}") or ())
+            for partition in range(PARTITIONS)
         ]
         ends = await consumer.end_offsets(wanted) if wanted else {}
         strip = len(installation.prefix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +20,19 @@ def main() -> None:
     try:
         app()
     except Mendable as fault:
-        errors = Console(stderr=True, highlight=False)
-        errors.print(f"[bold red]✗[/] {escape(fault.problem)}", soft_wrap=True)
-        errors.print(f"  [bold]Mend:[/] {escape(fault.mend)}", soft_wrap=True)
-        sys.exit(1)
+        _tell(fault.problem, fault.mend)
+    except Exception as fault:
+        # A server that does not answer is no defect of the command; anything else is, and keeps its traceback.
+        if not isinstance(fault, ConnectionError) and type(fault).__module__.partition(".")[0] not in _CLIENTS:
+            raise
+        _tell(f"The installation does not answer: {fault!r}", "Look with: taiwa doctor")
+
+
+_CLIENTS = ("asyncpg", "aiokafka")
+
+
+def _tell(problem: str, mend: str) -> NoReturn:
+    errors = Console(stderr=True, highlight=False)
+    errors.print(f"[bold red]✗[/] {escape(problem)}", soft_wrap=True)
+    errors.print(f"  [bold]Mend:[/] {escape(mend)}", soft_wrap=True)
+    sys.exit(1)

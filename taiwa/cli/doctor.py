@@ -70,14 +70,13 @@ async def _database(where: Operated, service: str) -> str:
 
     from chassis.database import ALL_MUNICIPALITIES, Database  # noqa: PLC0415 - see above
 
-    try:
-        database = await Database.connect(where.settings, service, "worker", service_password(service), 1)
-    except (OSError, asyncpg.PostgresError) as fault:
-        raise Mendable(f"The database does not open: {fault}", f"taiwa migrate {service}") from fault
+    database = await Database.connect(where.settings, service, "worker", service_password(service), 1)
     try:
         async with database.scoped(ALL_MUNICIPALITIES, read_only=True) as connection:
             stop = await connection.fetchrow("SELECT reason, command FROM stops ORDER BY stopped_at LIMIT 1")
             letters = await connection.fetchval("SELECT count(*) FROM dead_letters WHERE closed_at IS NULL")
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        raise Mendable(f"The database does not answer: {fault}", f"taiwa migrate {service}") from fault
     finally:
         await database.close()
     if stop is not None:
