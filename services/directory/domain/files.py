@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from chassis.refusals import Problems, Refusal
 
 ROW_LIMIT = 20_000
 ERROR_LIMIT = 1_000
+_NO_CHARACTERS = re.compile("[\x80-\xa0\uf8f0-\uf8f3]")
+"""What Python's cp932 makes of bytes that are no character: such a file is in another encoding."""
 FILE = "ファイル"
 """Stands where an error concerns the file, not a column."""
 
@@ -63,9 +66,11 @@ def decode(content: bytes) -> tuple[str, str]:
         raise _refuse("使えない文字（NUL）があります。取り除いてください。", "holds a NUL character; remove it", row)
     for encoding, name in (("utf-8-sig", "utf-8"), ("cp932", "cp932")):
         try:
-            return content.decode(encoding), name
+            text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
+        if name == "utf-8" or _NO_CHARACTERS.search(text) is None:
+            return text, name
     raise _refuse(
         "文字コードがわかりません。「CSV UTF-8」の形で保存し直してください。",
         "is neither UTF-8 nor CP932; save it as UTF-8",
