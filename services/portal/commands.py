@@ -10,6 +10,9 @@ from services.portal import repository
 from services.portal.domain import RENEWAL_LEASE, Identity, LoginNeeded, Session, read_cookie
 from services.portal.gateway import Gateway, Refused, ServiceDown
 
+PASSWORD_SECONDS = 10.0
+"""Patience where directory works on a password: that is slow on purpose."""
+
 _ENDING_STATUSES = frozenset({401, 403, 404, 409, 422})
 
 
@@ -23,7 +26,11 @@ async def open_session(
         ServiceDown: directory does not answer.
     """
     answer = await gateway.send(
-        "directory", "POST", "/tokens", json={"municipality": municipality, "login": login, "password": password}
+        "directory",
+        "POST",
+        "/tokens",
+        patience=PASSWORD_SECONDS,
+        json={"municipality": municipality, "login": login, "password": password},
     )
     identity = Identity.from_grant(answer.json(), now)
     session = Session(municipality, secrets.token_urlsafe(32), identity, now, now)

@@ -25,7 +25,8 @@ def build(settings: PortalSettings | None = None) -> Service:
                 "trainings": settings.trainings_url,
                 "consultations": settings.consultations_url,
                 "notifications": settings.notifications_url,
-            }
+            },
+            settings.glance_seconds,
         ),
         simulated_clock=settings.installation.simulated_clock,
         cookie_secure=settings.cookie_secure,

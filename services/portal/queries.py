@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from chassis.http.problems import ProblemArticle
 from chassis.http.work_items import WorkItem
-from services.portal.gateway import GLANCE_SECONDS, NAMES, Part, Services, part
+from services.portal.gateway import NAMES, Part, Services, part
 
 T = TypeVar("T")
 
@@ -398,7 +398,7 @@ class FiscalYear(BaseModel):
 async def all_work(services: Services) -> tuple[list[WorkItem], list[str]]:
     """What every service wants from the visitor, and the sentences about those that did not say."""
     parts: Sequence[Part[list[WorkItem]]] = await asyncio.gather(
-        *(part(services.read(name, "/work-items", list[WorkItem], patience=GLANCE_SECONDS)) for name in WORKING)
+        *(part(services.glance(name, "/work-items", list[WorkItem])) for name in WORKING)
     )
     items = [item for each in parts for item in each.content or ()]
     silent = [NAMES[name] for name, each in zip(WORKING, parts, strict=True) if each.content is None]
@@ -407,5 +407,5 @@ async def all_work(services: Services) -> tuple[list[WorkItem], list[str]]:
 
 async def known_years(services: Services) -> list[int]:
     """The fiscal years that were opened; none where directory is silent."""
-    years = await part(services.read("directory", "/fiscal-years", Listed[FiscalYear], patience=GLANCE_SECONDS))
+    years = await part(services.glance("directory", "/fiscal-years", Listed[FiscalYear]))
     return [each.fiscal_year for each in years.content.items] if years.content else []

@@ -19,6 +19,9 @@ class PortalSettings(ServiceSettings):
     trainings_url: str = "http://127.0.0.1:8103"
     consultations_url: str = "http://127.0.0.1:8104"
     notifications_url: str = "http://127.0.0.1:8105"
+    glance_seconds: float = Field(
+        default=0.3, gt=0, le=10, description="patience with a service that gives one part of a page"
+    )
     cookie_secure: bool = Field(default=False, description="true where the portal is reached by https")
     municipality: str = Field(default="", description="code put into the login page; empty: the visitor types it")
     contact: str = Field(default="", max_length=200, description="who helps, shown in every page's footer")

@@ -1,7 +1,6 @@
 """The door to the other services, and the only place of the portal that speaks HTTP to them."""
 
 from services.portal.gateway.http import (
-    GLANCE_SECONDS,
     NAMES,
     Done,
     Gateway,
@@ -14,7 +13,6 @@ from services.portal.gateway.http import (
 )
 
 __all__ = [
-    "GLANCE_SECONDS",
     "NAMES",
     "Done",
     "Gateway",

@@ -20,8 +20,6 @@ from chassis.http.problems import IDEMPOTENCY_HEADER, ProblemDetails
 
 T = TypeVar("T")
 
-GLANCE_SECONDS = 0.3
-"""Patience for one part of a page that has others."""
 READ_SECONDS = 3.0
 """Patience for what a page is about."""
 COMMAND_SECONDS = 5.0
@@ -113,6 +111,8 @@ class Gateway:
     """Connections to the services; one per process."""
 
     urls: Mapping[str, str]
+    glance_seconds: float = 0.3
+    """Patience for one part of a page that has others."""
     client: httpx.AsyncClient = field(
         default_factory=lambda: httpx.AsyncClient(headers={"Accept-Language": "ja"}, trust_env=False)
     )
@@ -187,6 +187,10 @@ class Services:
         except ValidationError as error:
             raise ServiceDown(service) from error
 
+    async def glance(self, service: str, path: str, shape: type[T], query: Mapping[str, object] | None = None) -> T:
+        """Like :meth:`read`, with the short patience of a part that the page can do without."""
+        return await self.read(service, path, shape, query, patience=self.gateway.glance_seconds)
+
     async def command(
         self,
         service: str,
@@ -234,12 +238,11 @@ class Services:
     async def has_applied(self, service: str, fact: MadeFact) -> bool:
         """Whether a service has taken a fact of another one into account; a silent one has not yet."""
         try:
-            told = await self.read(
+            told = await self.glance(
                 service,
                 "/applied",
                 _Applied,
                 {"owner": fact.owner, "aggregate": fact.aggregate, "version": fact.version},
-                patience=GLANCE_SECONDS,
             )
         except (ServiceDown, Refused):
             return False

@@ -17,7 +17,7 @@ from chassis.clocks import machine_now
 from chassis.database import Database
 from services.portal import commands, repository
 from services.portal.domain import Identity, Session, form_token
-from services.portal.gateway import GLANCE_SECONDS, Done, MadeFact, Services, part
+from services.portal.gateway import Done, MadeFact, Services, part
 from services.portal.pages.forms import Form, Submission, read_submission
 from services.portal.pages.portal import Portal
 
@@ -153,7 +153,7 @@ class Desk:
     async def unread(self) -> int | None:
         """How many notices are unread; nothing where notifications is silent."""
         asked = await part(
-            self.services.read("notifications", "/inbox/summary", _Told, patience=GLANCE_SECONDS),
+            self.services.glance("notifications", "/inbox/summary", _Told),
         )
         return asked.content.unread if asked.content is not None else None
 

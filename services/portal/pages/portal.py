@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
 from chassis.clocks import CivilClock, SimulatedTime, machine_now, monotonic
-from services.portal.gateway import GLANCE_SECONDS, Gateway, Services, part
+from services.portal.gateway import Gateway, Services, part
 from services.portal.pages import wording
 
 CLOCK_FRESH_SECONDS = 2.0
@@ -51,9 +51,7 @@ class Portal:
         """The town's time. Simulated, it is directory's, asked every two seconds; silent, the last known runs on."""
         if self._simulated_clock and token and monotonic() - self._clock_asked > CLOCK_FRESH_SECONDS:
             self._clock_asked = monotonic()
-            asked = await part(
-                Services(self.gateway, token).read("directory", "/civil-clock", _ClockTold, patience=GLANCE_SECONDS)
-            )
+            asked = await part(Services(self.gateway, token).glance("directory", "/civil-clock", _ClockTold))
             if asked.content is not None:
                 self._clock = CivilClock(SimulatedTime(asked.content.civil_at, machine_now()))
         return self._clock.now()

@@ -36,7 +36,11 @@ async def _page(
     link: queries.Link | None = None,
 ) -> Response:
     accounts, people, granted = await asyncio.gather(
-        part(desk.services.read("directory", "/accounts", queries.Listed[queries.Account], {"cursor": cursor})),
+        part(
+            desk.services.read(
+                "directory", "/accounts", queries.Listed[queries.Account], {"cursor": cursor, "limit": 20}
+            )
+        ),
         part(_found(desk, q)),
         part(desk.services.read("directory", "/roles", queries.Listed[queries.GrantedRole], {"limit": 200})),
     )

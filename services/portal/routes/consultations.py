@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from services.portal import queries
-from services.portal.gateway import GLANCE_SECONDS, Refused, ServiceDown, part
+from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
 
@@ -52,9 +52,7 @@ async def consultations(
 
 
 async def _ask(desk: Desk, form: Form, status: int = 200) -> Response:
-    categories = await part(
-        desk.services.read("consultations", "/categories", list[queries.Category], patience=GLANCE_SECONDS)
-    )
+    categories = await part(desk.services.glance("consultations", "/categories", list[queries.Category]))
     return await desk.page("consultation_new.html", status=status, forms={"ask": form}, categories=categories)
 
 
@@ -119,7 +117,7 @@ async def _thread(desk: Desk, consultation_id: UUID, forms: Mapping[str, Form], 
 async def _desks(desk: Desk) -> list[queries.CaseDesk]:
     if not desk.identity.has(*DESKS):
         return []
-    return await desk.services.read("consultations", "/desks", list[queries.CaseDesk], patience=GLANCE_SECONDS)
+    return await desk.services.glance("consultations", "/desks", list[queries.CaseDesk])
 
 
 @router.get("/{consultation_id}")

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from chassis.http.work_items import WorkItem
 from services.portal import queries
-from services.portal.gateway import GLANCE_SECONDS, part
+from services.portal.gateway import part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.wording import Work, grouped
 
@@ -54,12 +54,8 @@ async def home(desk: Visitor) -> Response:
     (work, silent), cases = await asyncio.gather(
         work_of(desk),
         part(
-            desk.services.read(
-                "consultations",
-                "/consultations",
-                queries.Listed[queries.CaseSummary],
-                {"mine": "true", "limit": 20},
-                patience=GLANCE_SECONDS,
+            desk.services.glance(
+                "consultations", "/consultations", queries.Listed[queries.CaseSummary], {"mine": "true", "limit": 20}
             )
         ),
     )

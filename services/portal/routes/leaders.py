@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal import queries
-from services.portal.gateway import GLANCE_SECONDS, Refused, ServiceDown, part
+from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
 
@@ -48,12 +48,8 @@ async def _term(desk: Desk, appointment_id: UUID, forms: dict[str, Form] | None 
 async def _colleagues(desk: Desk, section_id: str) -> list[queries.Employee]:
     if not section_id:
         return []
-    found = await desk.services.read(
-        "directory",
-        "/people",
-        queries.Listed[queries.Employee],
-        {"section_id": section_id, "limit": 200},
-        patience=GLANCE_SECONDS,
+    found = await desk.services.glance(
+        "directory", "/people", queries.Listed[queries.Employee], {"section_id": section_id, "limit": 200}
     )
     return found.items
 

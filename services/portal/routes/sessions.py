@@ -131,7 +131,11 @@ async def set_first_password(request: Request) -> Response:
     if not form.errors:
         try:
             await portal_of(request).gateway.send(
-                "directory", "POST", "/passwords", json={"link_token": token, "password": password}
+                "directory",
+                "POST",
+                "/passwords",
+                patience=commands.PASSWORD_SECONDS,
+                json={"link_token": token, "password": password},
             )
         except (Refused, ServiceDown) as error:
             status = refused_at(form, error, {"link_token": "token"})

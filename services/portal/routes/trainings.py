@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from services.portal import queries
-from services.portal.gateway import GLANCE_SECONDS, Refused, ServiceDown, part
+from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
 
@@ -51,7 +51,7 @@ async def _nothing() -> queries.Listed[queries.Completion]:
 
 
 async def _leaders(desk: Desk) -> list[queries.KnownLeader]:
-    return await desk.services.read("consultations", "/leaders", list[queries.KnownLeader], patience=GLANCE_SECONDS)
+    return await desk.services.glance("consultations", "/leaders", list[queries.KnownLeader])
 
 
 async def _nobody() -> list[queries.KnownLeader]:
