@@ -314,11 +314,29 @@ class Appointment(BaseModel):
 
 
 class Programme(BaseModel):
-    """A training programme."""
+    """A training programme; the numbers count the leaders in office."""
 
     programme_id: str
     title: str
-    summary: str = ""
+    summary: str
+    offered_at: datetime
+    leaders: int
+    leaders_completed: int
+    completed_on: date | None
+
+
+class LeaderToGo(BaseModel):
+    """A leader who has not completed a programme."""
+
+    person_id: str
+    name: str | None
+    section_name: str | None
+
+
+class ProgrammeDetail(Programme):
+    """One programme with those who have not completed it; nobody where the visitor may not know."""
+
+    leaders_to_go: list[LeaderToGo] | None
 
 
 class Completion(BaseModel):
@@ -328,17 +346,34 @@ class Completion(BaseModel):
     programme_id: str
     programme_title: str
     person_id: str
-    person_name: str
+    name: str | None
     completed_on: date
     source: str
+    recorded_by_name: str | None
+    recorded_at: datetime
+    revoked_at: datetime | None
 
 
 class Section(BaseModel):
-    """A section of the town."""
+    """A section; no head: the post is vacant."""
 
     section_id: str
-    code: str = ""
+    code: str
     name: str
+    head_post: str
+    head_person_id: str | None
+    head_name: str | None
+
+
+class SentNotice(BaseModel):
+    """One delivery of a notice."""
+
+    id: str
+    person_name: str
+    channel: str
+    state: str
+    reason_text: str | None
+    created_at: datetime
 
 
 class Employee(BaseModel):

@@ -1,8 +1,10 @@
-"""研修: programmes, and who completed them."""
+"""研修: programmes, who completed them, and who of the leaders has not yet."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -14,54 +16,35 @@ from services.portal.pages.forms import Form, refused_at
 
 router = APIRouter(prefix="/trainings", include_in_schema=False)
 
+DESKS = ("hr", "it_policy")
 
-async def _page(desk: Desk, forms: dict[str, Form] | None = None, status: int = 200) -> Response:
-    runs_trainings = desk.identity.has("hr", "it_policy")
-    programmes, own, newest, leaders = await asyncio.gather(
-        part(desk.services.read("trainings", "/programmes", queries.Listed[queries.Programme])),
+
+async def _page(desk: Desk, form: Form, status: int = 200) -> Response:
+    programmes, own = await asyncio.gather(
+        part(desk.services.read("trainings", "/programmes", list[queries.Programme])),
         part(
-            desk.services.read(
+            desk.services.glance(
                 "trainings",
                 "/completions",
                 queries.Listed[queries.Completion],
                 {"person_id": desk.identity.person.person_id},
             )
         ),
-        part(_newest(desk) if runs_trainings else _nothing()),
-        part(_leaders(desk) if runs_trainings else _nobody()),
     )
     return await desk.page(
         "trainings.html",
-        status=status if programmes.content else 503,
-        forms={name: (forms or {}).get(name, Form()) for name in ("complete", "programme")},
+        status=status if programmes.content is not None else 503,
+        forms={"programme": form},
         programmes=programmes,
         own=own,
-        newest=newest,
-        leaders=leaders,
-        runs_trainings=runs_trainings,
+        runs_trainings=desk.identity.has(*DESKS),
     )
-
-
-async def _newest(desk: Desk) -> queries.Listed[queries.Completion]:
-    return await desk.services.read("trainings", "/completions", queries.Listed[queries.Completion], {"limit": 30})
-
-
-async def _nothing() -> queries.Listed[queries.Completion]:
-    return queries.Listed[queries.Completion](items=[])
-
-
-async def _leaders(desk: Desk) -> list[queries.KnownLeader]:
-    return await desk.services.glance("consultations", "/leaders", list[queries.KnownLeader])
-
-
-async def _nobody() -> list[queries.KnownLeader]:
-    return []
 
 
 @router.get("")
 async def trainings(desk: Visitor) -> Response:
-    """All programmes and the visitor's own completions; hr and it_policy record those of others."""
-    return await _page(desk)
+    """All programmes and the visitor's own completions."""
+    return await _page(desk, Form())
 
 
 @router.post("/programmes")
@@ -71,48 +54,81 @@ async def add_programme(desk: Visitor) -> Response:
     form = submission.form()
     if not submission.text("title"):
         form.errors["title"] = "研修の名前を入れてください。"
-        return await _page(desk, {"programme": form}, 422)
+        return await _page(desk, form, 422)
+    body = {"title": submission.text("title"), "summary": submission.text("summary").replace("\r\n", "\n")}
     try:
-        done = await desk.services.command(
-            "trainings",
-            "/programmes",
-            submission.key,
-            {"title": submission.text("title"), "summary": submission.text("summary")},
-        )
+        done = await desk.services.command("trainings", "/programmes", submission.key, body)
     except (Refused, ServiceDown) as error:
-        return await _page(desk, {"programme": form}, refused_at(form, error))
-    return await desk.done("/trainings", "研修を加えました。", done)
+        return await _page(desk, form, refused_at(form, error))
+    return await desk.done("/trainings", "研修を加えました。リーダーの「今日の仕事」に出ます。", done)
 
 
-@router.post("/completions")
-async def complete(desk: Visitor) -> Response:
-    """Record who completed a programme."""
+async def _programme(desk: Desk, programme_id: UUID, forms: Mapping[str, Form], status: int = 200) -> Response:
+    programme, completions = await asyncio.gather(
+        part(desk.services.read("trainings", f"/programmes/{programme_id}", queries.ProgrammeDetail)),
+        part(
+            desk.services.read(
+                "trainings",
+                "/completions",
+                queries.Listed[queries.Completion],
+                {"programme_id": programme_id, "limit": 100},
+            )
+        ),
+    )
+    if programme.content is None:
+        return await desk.page("missing.html", status=404, title="研修", sentence=programme.missing, back="/trainings")
+    return await desk.page(
+        "programme.html",
+        status=status,
+        forms={name: forms.get(name, Form()) for name in ("complete", "revoke")},
+        it=programme.content,
+        completions=completions,
+        runs_trainings=desk.identity.has(*DESKS),
+    )
+
+
+@router.get("/{programme_id}")
+async def programme(desk: Visitor, programme_id: UUID) -> Response:
+    """One programme; hr and it_policy record who completed it."""
+    return await _programme(desk, programme_id, {})
+
+
+@router.post("/{programme_id}/completions")
+async def complete(desk: Visitor, programme_id: UUID) -> Response:
+    """Record who completed the programme."""
     submission = await desk.submission()
     form, people = submission.form(), submission.texts("person_ids")
     if not people:
         form.errors["person_ids"] = "修了した人を1人以上選んでください。"
-    for name, sentence in (
-        ("programme_id", "研修を選んでください。"),
-        ("completed_on", "修了した日を入れてください。"),
-    ):
-        if not submission.text(name):
-            form.errors[name] = sentence
+    if not submission.text("completed_on"):
+        form.errors["completed_on"] = "修了した日を入れてください。"
     if form.errors:
-        return await _page(desk, {"complete": form}, 422)
+        return await _programme(desk, programme_id, {"complete": form}, 422)
+    body = {
+        "programme_id": str(programme_id),
+        "person_ids": people,
+        "completed_on": submission.text("completed_on"),
+        "source": submission.text("source") or "own",
+    }
     try:
-        done = await desk.services.command(
-            "trainings",
-            "/completions",
-            submission.key,
-            {
-                "programme_id": submission.text("programme_id"),
-                "person_ids": people,
-                "completed_on": submission.text("completed_on"),
-                "source": submission.text("source") or "own",
-            },
-        )
+        done = await desk.services.command("trainings", "/completions", submission.key, body)
     except (Refused, ServiceDown) as error:
-        return await _page(desk, {"complete": form}, refused_at(form, error))
+        return await _programme(desk, programme_id, {"complete": form}, refused_at(form, error))
     return await desk.done(
-        "/trainings", f"{len(people)}人の修了を記録しました。本人に知らせます。", done, audience="notifications"
+        f"/trainings/{programme_id}",
+        f"{len(people)}人の修了を記録しました。本人に知らせます。",
+        done,
+        audience="notifications",
     )
+
+
+@router.post("/{programme_id}/completions/{completion_id}/revocation")
+async def revoke(desk: Visitor, programme_id: UUID, completion_id: UUID) -> Response:
+    """Take back what was recorded wrongly."""
+    submission = await desk.submission()
+    form = submission.form()
+    try:
+        done = await desk.services.command("trainings", f"/completions/{completion_id}/revocation", submission.key)
+    except (Refused, ServiceDown) as error:
+        return await _programme(desk, programme_id, {"revoke": form}, refused_at(form, error))
+    return await desk.done(f"/trainings/{programme_id}", "修了の記録を取り消しました。", done, audience="notifications")
