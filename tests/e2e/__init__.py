@@ -1,0 +1,1 @@
+"""Stories through the whole product, as its users live them."""

@@ -1,0 +1,190 @@
+"""The first journey: an appointment, a completed training and a question, from the browser into other services.
+
+One demo town, one story in order: 道路課's head names two leaders, 総務課 records the decision, the leader is welcomed,
+completes a training, asks, is answered and resolves. Each step is done in the browser by the person whose work it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from chassis.testing import eventually
+from taiwa.api import Person
+from tests.e2e.conftest import Demo
+from tests.installation.browser import PHONE, Chromium
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo"), pytest.mark.timeout(300)]
+
+LEADER = "真壁 理人"
+TITLE = "道路の写真を現場から送りたい"
+ANSWER = "町の端末からなら送れます。手順書を共有フォルダーに置きました。"
+
+
+@asynccontextmanager
+async def at_the_desk_of(
+    demo: Demo, chromium: Chromium, role: str, *, javascript: bool = True, phone: bool = False
+) -> AsyncIterator[Page]:
+    """The portal in the browser of the demo's person of a role, logged in."""
+    login = demo.login(role)
+    viewport = {"viewport": PHONE} if phone else {}
+    async with chromium.page(base_url=demo.portal, javascript=javascript, **viewport) as page:
+        await page.goto("/login")
+        if await page.get_by_label("団体コード").count():
+            await page.get_by_label("団体コード").fill(login["municipality"])
+        await page.get_by_label("ログインID").fill(login["login"])
+        await page.get_by_label("パスワード").fill(login["password"])
+        await page.get_by_role("button", name="ログインする").click()
+        await expect(page.get_by_role("heading", name="今日の仕事", level=1)).to_be_visible()
+        yield page
+
+
+@asynccontextmanager
+async def speaking_for(demo: Demo, role: str) -> AsyncIterator[Person]:
+    """The demo's person of a role at the public API."""
+    login = demo.login(role)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        person = Person(demo.services, login["municipality"], login["login"], http)
+        await person.log_in(login["password"])
+        yield person
+
+
+async def has_notice(person: Person, words: str) -> bool:
+    """Whether the person's inbox has a notice with these words."""
+    return words in json.dumps(await person.read("notifications", "/inbox"), ensure_ascii=False)
+
+
+async def test_a_leader_is_named_decided_welcomed_taught_asks_and_is_answered(demo: Demo, chromium: Chromium) -> None:
+    await the_head_names_two_leaders(demo, chromium)
+    await the_decision_is_recorded(demo, chromium)
+    await the_leader_is_welcomed_everywhere(demo, chromium)
+    await a_completed_training_reaches_the_leader(demo, chromium)
+    await the_leader_asks_from_a_phone(demo, chromium)
+    await the_desk_finds_it_among_todays_work_and_answers(demo, chromium)
+    await the_leader_reads_the_answer_and_resolves(demo, chromium)
+    the_facts_stand_on_the_topics(demo)
+
+
+async def the_head_names_two_leaders(demo: Demo, chromium: Chromium) -> None:
+    async with at_the_desk_of(demo, chromium, "section_head", javascript=False) as page:
+        await page.get_by_role("link", name="選出", exact=True).first.click()
+        await page.get_by_role("link", name="リーダーを選ぶ").first.click()
+        await page.get_by_label(LEADER).check()
+        others = page.get_by_role("checkbox").and_(page.locator(":not(:checked)"))
+        await others.first.check()
+        await page.get_by_role("button", name="この人を選んで送る").click()
+        await expect(page.get_by_text("決裁待ち").first).to_be_visible()
+        await expect(page.get_by_text("選んだ人 2人")).to_be_visible()
+
+
+async def the_decision_is_recorded(demo: Demo, chromium: Chromium) -> None:
+    async with at_the_desk_of(demo, chromium, "hr") as page:
+        await page.get_by_role("link", name="選出・配置").first.click()
+        for box in await page.locator("input.pick-row").all():
+            await box.set_checked("道路課" in (await box.get_attribute("aria-label") or ""))
+        await page.get_by_label("決裁者の職").fill("総務課長")
+        await page.get_by_label("文書番号").fill("総務第57号")
+        await page.get_by_role("button", name="決裁済みとして記録する").click()
+        row = page.get_by_role("row").filter(has_text="道路課")
+        await expect(row.get_by_text("選任済み")).to_be_visible()
+        await expect(row.get_by_text("総務第57号")).to_be_visible()
+
+
+async def the_leader_is_welcomed_everywhere(demo: Demo, chromium: Chromium) -> None:
+    async with speaking_for(demo, "staff") as leader:
+        await eventually(lambda: has_notice(leader, "リーダー"))
+        known = await leader.read("consultations", "/leaders")
+        assert leader.person_id in json.dumps(known), "consultations knows whose leader that is"
+
+        async def is_leader() -> bool:
+            await leader.log_in(demo.login("staff")["password"])
+            return "leader" in leader.roles
+
+        await eventually(is_leader)
+    async with httpx.AsyncClient(trust_env=False) as http:
+
+        async def mailed() -> bool:
+            return "真壁 理人" in (await http.get(f"{demo.mail}/messages.json")).text
+
+        await eventually(mailed)
+    async with at_the_desk_of(demo, chromium, "staff") as page:
+        await page.get_by_role("link", name="お知らせ").first.click()
+        await expect(page.get_by_role("heading", name="DX推進リーダー").first).to_be_visible()
+
+
+async def a_completed_training_reaches_the_leader(demo: Demo, chromium: Chromium) -> None:
+    async with at_the_desk_of(demo, chromium, "hr") as page:
+        await page.get_by_role("link", name="研修", exact=True).first.click()
+        await page.get_by_label("研修", exact=False).first.select_option(label="DX基礎研修")
+        await page.get_by_label(LEADER).check()
+        await page.get_by_role("button", name="修了を記録する").click()
+        await expect(page.get_by_role("row").filter(has_text=LEADER)).to_be_visible()
+    async with speaking_for(demo, "staff") as leader:
+        await eventually(lambda: has_notice(leader, "DX基礎研修"))
+
+
+async def the_leader_asks_from_a_phone(demo: Demo, chromium: Chromium) -> None:
+    async with at_the_desk_of(demo, chromium, "staff", phone=True) as page:
+        await page.get_by_role("link", name="相談する").first.click()
+        await page.get_by_label("題").fill(TITLE)
+        await page.get_by_label("聞きたいこと").fill("現場で撮った写真を、庁舎に戻らずに送る方法はありますか。")
+        await page.get_by_role("button", name="相談を送る").click()
+        await expect(page.get_by_role("heading", name=TITLE, level=1)).to_be_visible()
+
+
+async def the_desk_finds_it_among_todays_work_and_answers(demo: Demo, chromium: Chromium) -> None:
+    async with at_the_desk_of(demo, chromium, "it_policy") as page:
+        await page.get_by_role("link", name=TITLE).first.click()
+        await page.get_by_role("button", name="自分が担当する").click()
+        await page.get_by_label("本文").fill(ANSWER)
+        await page.get_by_role("button", name="答えを送る").click()
+        await expect(page.get_by_text(ANSWER)).to_be_visible()
+        await expect(page.get_by_text("回答あり").first).to_be_visible()
+
+
+async def the_leader_reads_the_answer_and_resolves(demo: Demo, chromium: Chromium) -> None:
+    async with speaking_for(demo, "staff") as leader:
+        await eventually(lambda: has_notice(leader, "手順書を共有フォルダーに"))
+    async with at_the_desk_of(demo, chromium, "staff") as page:
+        await page.get_by_role("link", name=TITLE).first.click()
+        await page.get_by_role("button", name="解決にする").click()
+        await expect(page.get_by_text("解決").first).to_be_visible()
+        await expect(page.get_by_role("button", name="もう一度相談する")).to_be_visible()
+
+
+def the_facts_stand_on_the_topics(demo: Demo) -> None:
+    """``taiwa events tail`` shows them as CloudEvents, in JSON that any client reads."""
+    for name in ("LeaderAppointed", "TrainingCompleted", "ConsultationOpened", "ConsultationResolved"):
+        shown = demo.taiwa("events", "tail", "--from-start", "--type", name, "--count", "1", "--json")
+        assert shown.returncode == 0, shown.stderr
+        event = json.loads(shown.stdout)
+        assert event["specversion"] == "1.0"
+        assert event["municipality"] == demo.login("hr")["municipality"]
+        assert LEADER not in shown.stdout, "names travel on the state topic only"
+
+
+@pytest.mark.parametrize("role", ["staff", "leader", "section_head", "hr", "it_policy", "admin"])
+async def test_everybody_of_the_demo_can_log_in(demo: Demo, role: str) -> None:
+    async with speaking_for(demo, role) as person:
+        assert role in person.roles
+        assert isinstance(await person.read("leaders", "/work-items"), list)
+
+
+async def test_a_service_that_stands_still_is_named_and_the_rest_works(demo: Demo, chromium: Chromium) -> None:
+    assert demo.taiwa("service", "stop", "trainings").returncode == 0
+    try:
+        async with at_the_desk_of(demo, chromium, "leader") as page:
+            await expect(page.get_by_text("今つながりません").first).to_be_visible()
+            await page.get_by_role("link", name="相談する").first.click()
+            await page.get_by_label("題").fill("研修の画面が開きません")
+            await page.get_by_label("聞きたいこと").fill(f"いつ直りますか。{uuid4()}")
+            await page.get_by_role("button", name="相談を送る").click()
+            await expect(page.get_by_role("heading", name="研修の画面が開きません", level=1)).to_be_visible()
+    finally:
+        assert demo.taiwa("service", "start", "trainings").returncode == 0
