@@ -65,7 +65,8 @@ class Town:
 
     async def look(self, now: datetime) -> dict[str, Look]:
         """Look at every service once."""
-        return {name: await self._look(name, database, now) for name, database in self._databases.items()}
+        looks = await asyncio.gather(*(self._look(name, it, now) for name, it in self._databases.items()))
+        return dict(zip(self._databases, looks, strict=True))
 
     async def _look(self, name: str, database: Database, now: datetime) -> Look:
         async with database.scoped(ALL_MUNICIPALITIES, read_only=True) as connection:

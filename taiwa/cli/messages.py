@@ -13,6 +13,7 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
+from chassis.calendar import TOKYO
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
 from taiwa.cli.environment import operated, service_password
 from taiwa.mendable import Mendable
@@ -56,7 +57,7 @@ def structured(seen: Seen) -> dict[str, Any]:
 def _show(seen: Seen) -> None:
     headers = seen.headers
     try:
-        civil = f"{datetime.fromisoformat(headers['ce_time']):%m-%d %H:%M:%S}"
+        civil = f"{datetime.fromisoformat(headers['ce_time']).astimezone(TOKYO):%m-%d %H:%M:%S}"
     except (KeyError, ValueError):
         civil = "?"
     text = (seen.value or b"(erased)").decode(errors="replace")

@@ -183,13 +183,12 @@ class Author:
             await admin.send("directory", f"/rules/{rule.rule}", _key("rule", rule.rule), said, method="PUT")
 
     async def _open_accounts(self, admin: Person) -> None:
-        """Open one account for each demo login, each head who answers, and each person who asks."""
+        """Open an account for each demo login, and for the heads who answer in the portal themselves."""
         wanted = {login.number: (login.login, login.password) for login in story.LOGINS if login != story.ADMIN}
         with (ROSTER / "sections.csv").open(encoding="utf-8-sig", newline="") as file:
             heads = {row["所属コード"]: row["長の職員番号"] for row in csv.DictReader(file)}
-        self._heads = {code: number for code, number in heads.items() if number}
-        for number in (*self._heads.values(), *(question.by for question in story.QUESTIONS)):
-            wanted.setdefault(number, (number, story.password_of("staff")))
+        self._heads = {code: heads[code] for code in story.ANSWERING_HEADS}
+        wanted |= {number: (number, story.password_of("section_head")) for number in self._heads.values()}
         opened = await asyncio.gather(
             *(self._account(admin, number, login, password) for number, (login, password) in wanted.items())
         )
@@ -230,10 +229,11 @@ class Author:
             self._calls[codes[call["section_id"]]] = call["section_call_id"]
 
     async def _answer(self, answer: story.Answer) -> None:
-        head = self._accounts[self._heads[answer.section]]
+        number = self._heads.get(answer.section)
+        answering = self._accounts[number] if number else self._hr
         path = f"/section-calls/{self._calls[answer.section]}/nominations"
         body = {"person_ids": [self._people[number] for number in answer.leaders]}
-        await head.send("leaders", path, _key("answer", answer.section), body)
+        await answering.send("leaders", path, _key("answer", answer.section), body)
 
     async def _decide(self) -> None:
         body = {**story.DECISION, "section_call_ids": [self._calls[code] for code in story.DECIDED]}

@@ -116,6 +116,9 @@ class Answer:
     leaders: tuple[str, ...]
 
 
+ANSWERING_HEADS = ("1030", "1060", "1080", "2010")
+"""Sections whose head answers in the portal; for the others 総務課 types what came by telephone or on paper."""
+
 ANSWERS = (
     Answer(moment(4, 1, 10), "1010", ("10126",)),
     Answer(moment(4, 1, 10), "1020", ("10221",)),
@@ -178,9 +181,9 @@ QUESTIONS = (
     ),
     Question(
         moment(4, 10, 15),
-        "10967",
+        "10126",
         "現場の写真を課の共有フォルダーに置いてよいですか",
-        "道路や公園の写真に、通りがかりの人や車のナンバーが写ることがあります。\n"
+        "町の行事や工事の写真に、通りがかりの人や車のナンバーが写ることがあります。\n"
         "課の共有フォルダーに置くときの決まりを教えてください。",
         "security",
     ),
