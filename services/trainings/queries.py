@@ -62,7 +62,7 @@ class CompletionView(BaseModel):
 
 
 _PROGRAMMES = """
-WITH leading AS (
+WITH in_office AS (
     SELECT DISTINCT person_id FROM leader_terms
     WHERE municipality = $1 AND NOT withdrawn AND from_on <= $2 AND (until_on IS NULL OR until_on >= $2)
 ), completed AS (
@@ -70,8 +70,8 @@ WITH leading AS (
     WHERE municipality = $1 AND revoked_at IS NULL GROUP BY programme_id, person_id
 )
 SELECT it.programme_id, it.title, it.summary, it.offered_at,
-       (SELECT count(*) FROM leading) AS leaders,
-       (SELECT count(*) FROM leading JOIN completed USING (person_id)
+       (SELECT count(*) FROM in_office) AS leaders,
+       (SELECT count(*) FROM in_office JOIN completed USING (person_id)
         WHERE completed.programme_id = it.programme_id) AS leaders_completed,
        (SELECT completed_on FROM completed
         WHERE completed.programme_id = it.programme_id AND completed.person_id = $3) AS completed_on
@@ -162,7 +162,8 @@ def _after(paging: PageRequest) -> tuple[date | None, UUID | None]:
 
 
 _TO_LEARN = """
-SELECT it.programme_id, it.title, it.summary, greatest(it.offered_at, min(term.from_on)::timestamptz) AS since
+SELECT it.programme_id, it.title, it.summary,
+       greatest(it.offered_at, min(term.from_on)::timestamp AT TIME ZONE 'Asia/Tokyo') AS since
 FROM programmes AS it
 JOIN leader_terms AS term
   ON term.municipality = it.municipality AND term.person_id = $2 AND NOT term.withdrawn

@@ -12,10 +12,7 @@ from taiwa_contracts.directory import AbsenceRecordedV1, PersonStateV1, StaffLef
 
 _PEOPLE = """
 INSERT INTO people (municipality, person_id, name, kana, state_version)
-SELECT DISTINCT ON (municipality, person_id) municipality, person_id, name, kana, state_version
-FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::bigint[])
-     AS it (municipality, person_id, name, kana, state_version)
-ORDER BY municipality, person_id, state_version DESC
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::bigint[])
 ON CONFLICT (municipality, person_id) DO UPDATE
 SET name = excluded.name, kana = excluded.kana, state_version = excluded.state_version
 WHERE people.state_version < excluded.state_version
