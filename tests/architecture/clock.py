@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from tests.architecture.source import PRODUCT, calls, python_files
+from tests.architecture.source import PRODUCT, Source, calls, python_files
 
 CLOCKS = Path("chassis/clocks.py")
 READS_TIME = {
@@ -33,14 +33,22 @@ def one_clock(root: Path) -> list[str]:
 
 
 def no_sleep_in_tests(root: Path) -> list[str]:
-    """Sleeps in tests; ``sleep(0)`` only lets others run."""
+    """Sleeps in tests; ``sleep(0)`` only lets others run; ``# paced: why`` says that it waits for nothing."""
     return [
-        source.problem(line, f"{name}() in a test. Wait for the fact: `await eventually(...)` of chassis.testing.")
+        source.problem(
+            line,
+            f"{name}() in a test. Wait for the fact: `await eventually(...)` of chassis.testing; a load that is only "
+            "spread over time says `# paced: why` on the line.",
+        )
         for source in python_files(root, "tests")
         if PACED not in source.path.parents
         for line, name, call in calls(source.tree)
-        if name in {"time.sleep", "asyncio.sleep"} and not _yields_only(call)
+        if name in {"time.sleep", "asyncio.sleep"} and not _yields_only(call) and not _paced(source, line)
     ]
+
+
+def _paced(source: Source, line: int) -> bool:
+    return "# paced: " in source.text.splitlines()[line - 1]
 
 
 def _yields_only(call: ast.Call) -> bool:

@@ -136,6 +136,7 @@ def test_a_sleeping_test_is_found(tmp_path: Path, code: str) -> None:
 def test_letting_others_run_and_pacing_a_load_is_no_sleep(tmp_path: Path) -> None:
     write(tmp_path, "tests/unit/test_terms.py", "import asyncio\nasync def go():\n    await asyncio.sleep(0)")
     write(tmp_path, "tests/performance/bench_relay.py", "import time\ntime.sleep(0.002)")
+    write(tmp_path, "tests/test_overlap.py", "import time\ntime.sleep(0.002)  # paced: transactions shall overlap")
     assert no_sleep_in_tests(tmp_path) == []
 
 

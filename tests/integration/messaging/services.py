@@ -13,6 +13,7 @@ from pydantic_settings import SettingsConfigDict
 
 from chassis.consumer import Consumer
 from chassis.database import Database
+from chassis.faults import NotYet
 from chassis.refusals import Refusal
 from chassis.relay import Relay
 from chassis.service import Key, Projection, Reaction, Received, Service, StateSource, TimerHandler
@@ -103,7 +104,6 @@ async def copy_owners(connection: Connection, records: Sequence[Received[Any]]) 
 
 def answer_things(behaviour: Behaviour) -> Reaction:
     """Writes one effect row and emits one event per thing."""
-    from chassis.faults import NotYet  # noqa: PLC0415
 
     async def answer_thing(transaction: Transaction, it: Received[ThingMadeV1]) -> None:
         if it.event.note in behaviour.refuse:

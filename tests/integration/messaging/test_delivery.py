@@ -77,7 +77,7 @@ async def test_many_writers_lose_nothing_and_invert_nothing(installation: Instal
                 async with source.api.transaction(MIDORI, source.SYSTEM) as transaction:
                     transaction.emit(ThingMadeV1(thing_id=f"w{number}", size=version), version=version)
                     await transaction.flush()
-                    await asyncio.sleep(chance.random() * 0.01)
+                    await asyncio.sleep(chance.random() * 0.01)  # paced: transactions shall overlap
 
         await asyncio.gather(*(write(number) for number in range(writers)))
         found = await until(lambda: facts(installation, "source.events", writers * each), 30)
