@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
+from chassis.topics import PARTITIONS, TopicSpec, wanted_config
 from taiwa import contracts
 from taiwa_contracts import topics
 from taiwa_contracts.catalogue import EVENTS
@@ -137,9 +138,20 @@ def test_asyncapi_shows_every_topic_for_integrators_and_no_other() -> None:
     shown = {message["name"] for message in document["components"]["messages"].values()}
     internal = {topic.name for topic in topics.TOPICS if topic.internal}
     assert shown == {event.TYPE for event in EVENTS if event.TOPIC not in internal}
-    for channel in document["channels"].values():
-        assert channel["bindings"]["kafka"]["partitions"] == topics.PARTITIONS
-        assert channel["bindings"]["kafka"]["topicConfiguration"]["retention.ms"] == -1
+
+
+@pytest.mark.parametrize(
+    "topic", [topic for topic in topics.TOPICS if not topic.internal], ids=lambda topic: topic.name
+)
+def test_asyncapi_says_how_the_topic_is_really_made(topic: topics.Topic) -> None:
+    document = yaml.safe_load((CONTRACTS / "asyncapi.yaml").read_text(encoding="utf-8"))
+    binding = document["channels"][topic.name]["bindings"]["kafka"]
+    said = {
+        name: value[0] if isinstance(value, list) else str(value)
+        for name, value in binding["topicConfiguration"].items()
+    }
+    assert said.items() <= wanted_config(TopicSpec(topic.name, compacted=topic.compacted)).items()
+    assert binding["partitions"] == topics.PARTITIONS == PARTITIONS
 
 
 def test_asyncapi_refers_to_nothing_that_is_missing() -> None:
