@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from chassis.http import Page, View, page_of
-from chassis.http.paging import CursorInvalid, PageRequest
+from chassis.http.paging import PageRequest
 
 LIST_ACCOUNTS = """
 SELECT account.account_id, account.person_id, account.login, person.name, section.name AS section_name,
@@ -60,24 +60,16 @@ class RoleView(BaseModel):
 
 async def list_accounts(view: View, request: PageRequest, *, q: str | None) -> Page[AccountView]:
     """Accounts by login; ``q``: those whose login or name holds it."""
-    after = request.after[0] if request.after else None
+    (after,) = request.last(str) or (None,)
     rows = await view.connection.fetch(LIST_ACCOUNTS, view.municipality, q, after, request.limit + 1)
     page, following = page_of(rows, request, lambda row: (row["login"],))
     return Page(items=[AccountView(**dict(row)) for row in page], next_cursor=following)
 
 
-def _after(request: PageRequest) -> tuple[str | None, UUID | None]:
-    if request.after is None:
-        return None, None
-    try:
-        role, person_id = request.after
-        return role, UUID(person_id)
-    except ValueError as error:
-        raise CursorInvalid from error
-
-
 async def list_roles(view: View, request: PageRequest, *, role: str | None) -> Page[RoleView]:
     """Granted roles."""
-    rows = await view.connection.fetch(LIST_ROLES, view.municipality, role, *_after(request), request.limit + 1)
+    rows = await view.connection.fetch(
+        LIST_ROLES, view.municipality, role, *(request.last(str, UUID) or (None, None)), request.limit + 1
+    )
     page, following = page_of(rows, request, lambda row: (row["role"], row["person_id"]))
     return Page(items=[RoleView(**dict(row)) for row in page], next_cursor=following)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from chassis.auth import Caller
 from chassis.http import Page, View, page_of
-from chassis.http.paging import CursorInvalid, PageRequest
+from chassis.http.paging import PageRequest
 from services.directory.domain.people import PersonUnknown
 
 SELECT_PEOPLE = """
@@ -104,16 +104,6 @@ def _for(caller: Caller, row: dict[str, object]) -> dict[str, object]:
     return {name: None if name in hidden else value for name, value in row.items()}
 
 
-def _after(request: PageRequest) -> tuple[str | None, UUID | None]:
-    if request.after is None:
-        return None, None
-    try:
-        kana, person_id = request.after
-        return kana, UUID(person_id)
-    except ValueError as error:
-        raise CursorInvalid from error
-
-
 async def list_people(
     view: View, caller: Caller, request: PageRequest, *, q: str | None, section_id: UUID | None, left: bool
 ) -> Page[PersonView]:
@@ -125,7 +115,7 @@ async def list_people(
         left,
         section_id,
         q,
-        *_after(request),
+        *(request.last(str, UUID) or (None, None)),
         request.limit + 1,
         caller.has("hr", "admin"),
     )

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from chassis.http import Page, View, page_of
-from chassis.http.paging import CursorInvalid, PageRequest
+from chassis.http.paging import PageRequest
 from services.directory.domain.sections import SectionUnknown
 
 SELECT_SECTIONS = """
@@ -23,6 +23,8 @@ LEFT JOIN section_heads AS head
 LEFT JOIN people AS person ON person.municipality = head.municipality AND person.person_id = head.person_id
 WHERE section.municipality = $1
 """
+
+_ORDERS = range(-(2**31), 2**31)
 
 LIST_SECTIONS = f"""
 {SELECT_SECTIONS}
@@ -69,20 +71,16 @@ class SectionDetails(SectionView):
     names: list[SectionName]
 
 
-def _after(request: PageRequest) -> tuple[int | None, str | None]:
-    if request.after is None:
-        return None, None
-    try:
-        order, code = request.after
-        return int(order), code
-    except ValueError as error:
-        raise CursorInvalid from error
+def _order(text: str) -> int:
+    if (order := int(text)) not in _ORDERS:
+        raise ValueError("not an order")
+    return order
 
 
 async def list_sections(view: View, request: PageRequest) -> Page[SectionView]:
     """Sections that are not closed, in the town's order."""
     rows = await view.connection.fetch(
-        LIST_SECTIONS, view.municipality, view.today, *_after(request), request.limit + 1
+        LIST_SECTIONS, view.municipality, view.today, *(request.last(_order, str) or (None, None)), request.limit + 1
     )
     page, following = page_of(rows, request, lambda row: (row["display_order"], row["code"]))
     return Page(items=[SectionView(**dict(row)) for row in page], next_cursor=following)

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from chassis.http import Page, View, page_of
-from chassis.http.paging import CursorInvalid, PageRequest
+from chassis.http.paging import PageRequest
 from services.directory.domain.transfers import TransferState
 from services.directory.queries.people import AbsenceView
 
@@ -67,22 +67,17 @@ class DepartureView(BaseModel):
     state: str
 
 
-def _after(request: PageRequest) -> tuple[date | None, UUID | None]:
-    if request.after is None:
-        return None, None
-    try:
-        day, identifier = request.after
-        return date.fromisoformat(day), UUID(identifier)
-    except ValueError as error:
-        raise CursorInvalid from error
-
-
 async def list_transfers(
     view: View, request: PageRequest, *, person_id: UUID | None, state: TransferState | None
 ) -> Page[TransferView]:
     """Transfers, the latest day first."""
     rows = await view.connection.fetch(
-        LIST_TRANSFERS, view.municipality, person_id, state, *_after(request), request.limit + 1
+        LIST_TRANSFERS,
+        view.municipality,
+        person_id,
+        state,
+        *(request.last(date.fromisoformat, UUID) or (None, None)),
+        request.limit + 1,
     )
     page, following = page_of(rows, request, lambda row: (row["effective_from"], row["transfer_id"]))
     return Page(items=[TransferView(**dict(row)) for row in page], next_cursor=following)
@@ -93,7 +88,12 @@ async def list_absences(
 ) -> Page[AbsenceView]:
     """Absences, the latest first; ``on``: those of that day."""
     rows = await view.connection.fetch(
-        LIST_ABSENCES, view.municipality, person_id, on, *_after(request), request.limit + 1
+        LIST_ABSENCES,
+        view.municipality,
+        person_id,
+        on,
+        *(request.last(date.fromisoformat, UUID) or (None, None)),
+        request.limit + 1,
     )
     page, following = page_of(rows, request, lambda row: (row["from_on"], row["absence_id"]))
     return Page(items=[AbsenceView(**dict(row)) for row in page], next_cursor=following)
@@ -101,6 +101,12 @@ async def list_absences(
 
 async def list_departures(view: View, request: PageRequest, *, state: str | None) -> Page[DepartureView]:
     """Departures, the latest day first."""
-    rows = await view.connection.fetch(LIST_DEPARTURES, view.municipality, state, *_after(request), request.limit + 1)
+    rows = await view.connection.fetch(
+        LIST_DEPARTURES,
+        view.municipality,
+        state,
+        *(request.last(date.fromisoformat, UUID) or (None, None)),
+        request.limit + 1,
+    )
     page, following = page_of(rows, request, lambda row: (row["effective_from"], row["departure_id"]))
     return Page(items=[DepartureView(**dict(row)) for row in page], next_cursor=following)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -184,3 +186,9 @@ async def test_a_head_of_a_later_day_is_not_shown_before(town: Town) -> None:
     assert (await hr.put(f"/sections/{road['section_id']}/head", json=seat)).status_code == 204
     assert len(await town.facts()) == before
     assert (await town.section("1110"))["head_person_id"] is None
+
+
+@pytest.mark.parametrize("values", [["1"], ["9999999999", "x"], ["1", "a\x00"], ["1", "\ud800"], ["x", "y"], [1, 2]])
+async def test_a_cursor_that_is_none_is_refused(town: Town, values: list[object]) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+    refused(await town.client().get("/sections", params={"cursor": cursor}), 422, "request.cursor_invalid")
