@@ -60,6 +60,11 @@ def encode_cursor(values: Sequence[object]) -> str:
     return base64.urlsafe_b64encode(json.dumps([str(value) for value in values]).encode()).decode().rstrip("=")
 
 
+def _storable(value: str) -> bool:
+    """Whether PostgreSQL's text can hold it: neither NUL nor half a character, which JSON may write as escapes."""
+    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def decode_cursor(cursor: str) -> list[str]:
     """The sort values of the last row seen.
 
@@ -70,7 +75,7 @@ def decode_cursor(cursor: str) -> list[str]:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError) as error:
         raise CursorInvalid from error
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+    if not isinstance(values, list) or not all(isinstance(value, str) and _storable(value) for value in values):
         raise CursorInvalid
     return values
 
