@@ -6,7 +6,7 @@ re-checks the state, so a late one is a no-op; it may set the same timer anew.
 
 ``due_at`` is civil time, compared with the town's clock; ``retry_at`` is machine time.
 
-Proven by ``tests/unit/chassis/messaging/test_timers.py`` and ``tests/integration/messaging/test_timers.py``.
+Proven by ``tests/unit/chassis/messaging/test_faults.py`` and ``tests/integration/messaging/test_timers.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Promise: no byte on a topic makes the consumer fail. Invalid JSON, NaN, a wrong municipality, an unknown major version
 of a type that is wanted, a missing value: each is told apart with a stable code.
 
-Proven by ``tests/unit/chassis/messaging/test_records.py``.
+Proven by ``tests/unit/chassis/messaging/test_envelope.py`` and
+``tests/integration/messaging/test_poison.py``.
 """
 
 from __future__ import annotations
