@@ -1,0 +1,123 @@
+"""The relay's query: the right rows, and flat under a backlog and an open transaction of another database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+import pytest
+
+from chassis.relay.log import _PAGE, EventLog, RelayRefusedError, save_place
+from chassis.relay.window import START, Place
+from chassis.testing import MIDORI, Installation
+from tests.integration.messaging.facts import ThingMadeV1
+from tests.integration.messaging.services import Toy, source_service, toy
+
+_FILL = """
+INSERT INTO event_log (event_id, municipality, topic, type, aggregate, version, key_hash, occurred_at, correlation_id,
+                       actor_kind, actor_id, payload)
+SELECT uuidv7(), $1, 'source.events', 't', 'thing/' || n, 1, n, now(), uuidv7(), 'system', 'x', '{}'
+FROM generate_series(1, $2::int) AS n
+"""
+
+
+@pytest.fixture
+async def source(installation: Installation) -> AsyncIterator[Toy]:
+    async with toy(source_service(installation), installation) as it:
+        yield it
+
+
+@pytest.fixture
+async def log(source: Toy) -> AsyncIterator[EventLog]:
+    async with source.worker.pool.acquire() as connection:
+        it = EventLog(connection, START, "kafka")
+        assert await it.lead()
+        await it.place()
+        yield it
+        await it.resign()
+
+
+async def window(log: EventLog, place: Place, limit: int = 10) -> tuple[list[Any], Place]:
+    floor = await log.floor(place.prev.floor)
+    opened = place.open(await log.snapshot(floor))
+    rows = await log.page(opened, START.prev.taken_at, limit)
+    return rows, opened.after([row["position"] for row in rows], limit)
+
+
+async def test_a_row_that_commits_late_is_in_the_window_after(source: Toy, log: EventLog) -> None:
+    async with source.api.transaction(MIDORI, source.SYSTEM) as slow:
+        slow.emit(ThingMadeV1(thing_id="slow"), version=1)
+        await slow.flush()
+        await source.make("quick", 1)
+        rows, place = await window(log, START)
+        assert [row["key"] for row in rows] == [f"{MIDORI}/thing/quick".encode()]
+        assert place.prev.open_transactions
+    rows, place = await window(log, place)
+    assert [row["key"] for row in rows] == [f"{MIDORI}/thing/slow".encode()]
+    rows, _ = await window(log, place)
+    assert rows == []
+
+
+async def test_a_window_is_walked_in_pages(source: Toy, log: EventLog) -> None:
+    async with source.worker.scoped("*") as connection:
+        await connection.execute(_FILL, MIDORI, 25)
+    place, seen = START, []
+    for _ in range(3):
+        opened = place if place.cur else place.open(await log.snapshot(await log.floor(place.prev.floor)))
+        rows = await log.page(opened, START.prev.taken_at, 10)
+        seen += [row["position"] for row in rows]
+        place = opened.after([row["position"] for row in rows], 10)
+    assert seen == list(range(1, 26))
+    assert place.cur is None
+
+
+async def test_only_one_session_leads_and_the_lock_is_really_held(source: Toy, log: EventLog) -> None:
+    async with source.worker.pool.acquire() as connection:
+        other = EventLog(connection, START, "kafka")
+        assert not await other.lead()
+
+
+async def test_a_place_of_another_postgresql_or_kafka_is_refused_with_the_command(source: Toy, log: EventLog) -> None:
+    identifier = await source.value("SELECT system_identifier FROM pg_control_system()")
+    await save_place(log.connection, START, system_identifier="another", cluster_id="kafka")
+    with pytest.raises(RelayRefusedError, match="taiwa relay rebase"):
+        await log.place()
+    await save_place(log.connection, START, system_identifier=str(identifier), cluster_id="another")
+    with pytest.raises(RelayRefusedError, match="taiwa republish"):
+        await log.place()
+
+
+async def test_the_query_stays_flat_under_a_backlog_and_an_open_transaction_elsewhere(
+    source: Toy, log: EventLog, installation: Installation
+) -> None:
+    """The plan, not the clock: a window of nothing may touch few blocks, whatever lies in the log."""
+    elsewhere = await asyncpg.connect(installation.admin_url)
+    try:
+        await elsewhere.execute("BEGIN; SELECT pg_current_xact_id()")
+        async with source.worker.scoped("*") as connection:
+            await connection.execute(_FILL, MIDORI, 100_000)
+        place = START.open(await log.snapshot(await log.floor(0)))
+        place = Place(prev=place.cur) if place.cur else START
+        assert place.prev.open_transactions
+        async with source.worker.scoped("*") as connection:
+            await connection.execute(_FILL, MIDORI, 100)
+        opened = place.open(await log.snapshot(await log.floor(place.prev.floor)))
+        assert opened.cur is not None
+        given = (opened.prev.taken, opened.cur.taken, opened.lower_bound, opened.last, 1000, place.prev.taken_at)
+        statement = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_PAGE}"
+        (plan,) = json.loads(await log.connection.fetchval(statement, *given))
+        assert plan["Plan"]["Actual Rows"] == 100
+        assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 400, plan
+
+        await log.page(opened, START.prev.taken_at, 1000)
+        began = perf_counter()
+        for _ in range(10):
+            await log.page(opened, START.prev.taken_at, 1000)
+            await asyncio.sleep(0)
+        assert (perf_counter() - began) / 10 < 0.5
+    finally:
+        await elsewhere.close()
