@@ -7,7 +7,8 @@ import base64
 import contextlib
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 import typer
@@ -205,6 +206,57 @@ def dead_letters_show(letter: UUID, state: StateOption, *, as_json: JsonOption =
         return
     for name, value in shown.items():
         console.print(f"[bold]{name:>14}[/]  {value}", highlight=False, soft_wrap=True)
+
+
+@dead_letters.command("replay")
+def dead_letters_replay(letter: UUID, state: StateOption) -> None:
+    """Let a dead letter be tried again by the running service, and what is held behind it after it."""
+    _act(state, letter, "replay")
+    console.print("It is tried again. See the outcome with: taiwa dead-letters list")
+
+
+@dead_letters.command("discard")
+def dead_letters_discard(
+    letter: UUID, state: StateOption, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Give a dead letter up for ever; what is held behind it goes on. Asks first."""
+    if not yes and not typer.confirm(f"Give up {letter} for ever?"):
+        console.print("Nothing was changed.")
+        raise typer.Exit(1)
+    _act(state, letter, "discard")
+    console.print("It is given up; what was held behind it goes on.")
+
+
+@dead_letters.command("resume")
+def dead_letters_resume(service: str, state: StateOption) -> None:
+    """Let a consumer that has stopped, and its paused and blocked partitions, go on."""
+    require_known(service)
+    where = operated(state)
+
+    async def work() -> int:
+        from chassis.repair import clear_stop  # noqa: PLC0415 - see events tail
+
+        return await clear_stop(where.require_admin(), where.settings, service)
+
+    console.print(f"{asyncio.run(work())} stops of {service} are cleared.", highlight=False)
+
+
+def _act(state: Path, letter: UUID, verb: Literal["replay", "discard"]) -> None:
+    where = operated(state)
+
+    async def work() -> None:
+        from chassis import repair  # noqa: PLC0415 - see events tail
+
+        holders = [name for name in SERVICES if await _rows(where.settings, name, _ONE, letter)]
+        if not holders:
+            raise Mendable(f"There is no dead letter {letter}.", "See them with: taiwa dead-letters list")
+        act = repair.replay if verb == "replay" else repair.discard
+        try:
+            await act(where.require_admin(), where.settings, holders[0], letter)
+        except repair.RepairError as fault:
+            raise Mendable(f"It cannot be done: {fault}.", "See them with: taiwa dead-letters list") from fault
+
+    asyncio.run(work())
 
 
 def _readable(value: Any) -> Any:

@@ -16,6 +16,7 @@ import typer
 from chassis.calendar import TOKYO
 from taiwa.cli.application import JsonOption, MunicipalityOption, StateOption, app, console, print_json
 from taiwa.cli.environment import Operated, operated, service_password
+from taiwa.local.environment import DEFAULT_PORTS
 from taiwa.mendable import Mendable
 from taiwa.services import WITH_CLOCK
 
@@ -108,6 +109,30 @@ def _until(now: datetime, to: str | None, by: str | None) -> datetime | None:
     return None
 
 
+@app.command("fill")
+def fill_town(state: StateOption, *, as_json: JsonOption = False) -> None:
+    """Fill a running demo installation with みどり町 and print its logins; what is there already stays.
+
+    `taiwa demo` does it by itself; this is for an installation in containers.
+    """
+    from taiwa.demo.filling import fill  # noqa: PLC0415 - a second of imports
+
+    where = operated(state)
+    if not where.settings.simulated_clock:
+        raise Mendable("The clock of this installation is not simulated.", "Set TAIWA_SIMULATED_CLOCK=true everywhere.")
+    urls = {name: _url(name) for name in WITH_CLOCK}
+    logins = asyncio.run(fill(where.settings, urls, {name: service_password(name) for name in WITH_CLOCK}))
+    if as_json:
+        print_json(logins)
+        return
+    for role, login in logins.items():
+        console.print(f"{role:<13} {login['login']:<10} {login['password']:<28} {login['name']}", highlight=False)
+
+
+def _url(service: str) -> str:
+    return os.environ.get(f"TAIWA_PORTAL_{service.upper()}_URL") or f"http://127.0.0.1:{DEFAULT_PORTS[service]}"
+
+
 importing = typer.Typer(help="Import files into the directory.", no_args_is_help=True)
 app.add_typer(importing, name="import")
 
@@ -180,9 +205,8 @@ async def _import(where: Operated, upload: Upload) -> dict[str, Any]:
 
     from taiwa.api import Person  # noqa: PLC0415 - see above
 
-    url = os.environ.get("TAIWA_PORTAL_DIRECTORY_URL") or where.settings.directory_url
     async with httpx.AsyncClient(trust_env=False) as http:
-        person = Person({"directory": url}, upload.municipality, upload.login, http)
+        person = Person({"directory": where.settings.directory_url}, upload.municipality, upload.login, http)
         await person.log_in(upload.password)
         done: dict[str, Any] = await person.upload(
             f"/{upload.kind}/imports", str(uuid.uuid4()), upload.content, **upload.query

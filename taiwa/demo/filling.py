@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,31 +19,39 @@ import httpx
 
 from chassis.database import Database
 from chassis.municipality import INSTALLATION
+from chassis.settings import InstallationSettings
 from services.directory.commands.administrators import CreateAdmin
 from taiwa.api import Person, Refused
 from taiwa.civil_time import Town, looked_at
 from taiwa.demo import story
-from taiwa.local.installation import Installation
 from taiwa.operator import civil_now, directory, make_admin, put_clock
-from taiwa.services import WITH_CLOCK
 
 ROSTER = Path(__file__).with_name("town")
 _KEYS = uuid.UUID("6d69646f-7269-4000-8000-000000999997")
-_FILLED = "filled"
-
 Happening = Callable[[], Awaitable[object]]
 
 
-async def fill(installation: Installation) -> dict[str, dict[str, str]]:
+async def fill(
+    settings: InstallationSettings, urls: Mapping[str, str], passwords: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
     """Fill the town unless it is filled, and give municipality, login, password and name by role.
+
+    Args:
+        settings: of the installation.
+        urls: service → base URL.
+        passwords: service → password of its database roles.
 
     Raises:
         taiwa.mendable.Mendable: a service refuses or does not answer; what was done stays.
     """
-    if installation.state.notes().get(_FILLED) != story.MUNICIPALITY:
-        async with _author(installation) as author:
+    async with (
+        httpx.AsyncClient(trust_env=False) as http,
+        directory(settings, passwords["directory"]) as database,
+        looked_at(settings, passwords) as town,
+    ):
+        author = Author(urls, http, database, town)
+        if not await author.has_told():
             await author.tell()
-        installation.state.remember(_FILLED, story.MUNICIPALITY)
     return {
         login.role: {
             "municipality": story.MUNICIPALITY,
@@ -54,19 +61,6 @@ async def fill(installation: Installation) -> dict[str, dict[str, str]]:
         }
         for login in story.LOGINS
     }
-
-
-@asynccontextmanager
-async def _author(installation: Installation) -> AsyncIterator[Author]:
-    settings = installation.settings()
-    passwords = {name: installation.state.secret(f"{name}.password").read_text() for name in WITH_CLOCK}
-    urls = {name: installation.base_url(name) for name in WITH_CLOCK}
-    async with (
-        httpx.AsyncClient(trust_env=False) as http,
-        directory(settings, passwords["directory"]) as database,
-        looked_at(settings, passwords) as town,
-    ):
-        yield Author(urls, http, database, town)
 
 
 class Author:
@@ -79,7 +73,7 @@ class Author:
         town: looks whether all services have come to rest.
     """
 
-    def __init__(self, urls: dict[str, str], http: httpx.AsyncClient, database: Database, town: Town) -> None:
+    def __init__(self, urls: Mapping[str, str], http: httpx.AsyncClient, database: Database, town: Town) -> None:
         self._urls = urls
         self._http = http
         self._database = database
@@ -105,6 +99,17 @@ class Author:
             await self._until(at)
             await happen()
         await self._rest()
+
+    async def has_told(self) -> bool:
+        """Tell whether the story stands in the town to its end."""
+        head = next(login for login in story.LOGINS if login.role == "section_head")
+        person = self._person(head.login)
+        try:
+            await person.log_in(head.password)
+        except Refused:
+            return False
+        calls = await person.read("leaders", "/section-calls", fiscal_year=story.FISCAL_YEAR)
+        return any(call["open_until"] >= story.ASKED_AGAIN_UNTIL.isoformat() for call in calls)
 
     def _happenings(self) -> Iterator[tuple[datetime, Happening]]:
         for answer in story.ANSWERS:

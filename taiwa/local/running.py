@@ -7,17 +7,19 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.settings import InstallationSettings
 from taiwa.local.environment import Kind
 from taiwa.local.installation import Installation, choose_ports
 from taiwa.local.state import State
 from taiwa.progress import Progress
-from taiwa.services import SERVICES
+from taiwa.services import SERVICES, WITH_CLOCK
 
-Fill = Callable[[Installation], Awaitable[dict[str, dict[str, str]]]]
+Logins = dict[str, dict[str, str]]
+Fill = Callable[[InstallationSettings, Mapping[str, str], Mapping[str, str]], Awaitable[Logins]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,12 @@ async def run(state: State, kind: Kind, wishes: Wishes, progress: Progress, fill
 async def _work(installation: Installation, wishes: Wishes, fill: Fill | None, began: float) -> None:
     progress = installation.progress
     await installation.start()
-    logins: dict[str, dict[str, str]] = {}
+    logins: Logins = {}
     if fill is not None:
         with progress.step("town", "みどり町, through the public API"):
-            logins = await fill(installation)
+            passwords = {name: installation.state.secret(f"{name}.password").read_text() for name in WITH_CLOCK}
+            urls = {name: installation.base_url(name) for name in SERVICES}
+            logins = await fill(installation.settings(), urls, passwords)
     network = progress.seconds.get("network", 0.0)
     progress.seconds["total"] = round(time.monotonic() - began - network, 2)
     ready = {
@@ -99,7 +103,7 @@ async def _work(installation: Installation, wishes: Wishes, fill: Fill | None, b
         await asyncio.Event().wait()
 
 
-def _tell(installation: Installation, logins: dict[str, dict[str, str]], progress: Progress) -> None:
+def _tell(installation: Installation, logins: Logins, progress: Progress) -> None:
     progress.say("")
     progress.say(f"[bold]Portal[/]  {installation.base_url('portal')}")
     progress.say(f"[bold]Mail[/]    http://127.0.0.1:{installation.chosen['mail']}")
