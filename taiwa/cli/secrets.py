@@ -16,6 +16,9 @@ from taiwa.services import SERVICES
 OPERATORS = 10100
 """Group of the operator's commands; the account of a service is this plus its place in the list."""
 
+POSTGRES = 999
+"""Account of PostgreSQL in its official image."""
+
 
 @app.command("secrets")
 def make_secrets(
@@ -38,7 +41,7 @@ def make_secrets(
 def _owners() -> dict[str, int]:
     """Each secret and the account that reads it beside the operators."""
     services = {name: OPERATORS + place for place, name in enumerate(_accounts(), start=1)}
-    return {"postgres": OPERATORS, **services, secret_values.SIGNING_KEY: services["directory"]}
+    return {"postgres": POSTGRES, **services, secret_values.SIGNING_KEY: services["directory"]}
 
 
 def _accounts() -> list[str]:
