@@ -1,0 +1,136 @@
+"""Every service answers as its OpenAPI says, whatever is sent, and never with a fault.
+
+First the walk: each operation succeeds at least once, and what it answers fits its schema. Then requests made up from
+the schema by schemathesis, right ones and wrong ones, with the token of each role and of all of them at once. The seed
+is fixed: a failure comes again; ``TAIWA_TEST_EXAMPLES`` asks for more than the few that a test run has time for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from chassis.http.problems import IDEMPOTENCY_HEADER
+from chassis.testing import Installation, Running, running
+from tests.integration.operations import WALKS, Walk, World
+
+ROLES = ("staff", "leader", "section_head", "it_policy", "hr", "finance", "adviser", "executive", "admin")
+EXAMPLES = int(os.environ.get("TAIWA_TEST_EXAMPLES", "6"))
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+LAST = {"POST /civil-clock"}
+"""What would change the time for the requests after it."""
+
+Operation = APIOperation[Any, Any, Any, Any]
+Request = Case[Any]
+
+by_name = pytest.mark.parametrize("walk", WALKS, ids=lambda walk: walk.service)
+
+
+@by_name
+async def test_every_operation_succeeds_and_answers_as_described(installation: Installation, walk: Walk) -> None:
+    async with running(walk.main.build, installation, roles=("api",), settings=walk.settings) as it:
+        operations = described(it)
+        world = World(it)
+        await walk.settle(world)
+        succeeded = set()
+        for step in walk.steps:
+            if step.before is not None:
+                await step.before(world)
+            answer = await step.succeed(world)
+            operations[step.operation].validate_response(answer)
+            succeeded.add(step.operation)
+        assert set(operations) == succeeded, "give each operation a step in tests/integration/operations"
+
+
+@by_name
+async def test_no_request_of_any_role_brings_a_fault_or_an_undescribed_answer(
+    installation: Installation, walk: Walk
+) -> None:
+    async with running(walk.main.build, installation, roles=("api",), settings=walk.settings) as it:
+        world = World(it)
+        await walk.settle(world)
+        for step in walk.steps:
+            if step.before is not None:
+                await step.before(world)
+            await step.succeed(world)
+        faults: dict[str, str] = {}
+        for name, operation in sorted(described(it).items(), key=lambda item: item[0] in LAST):
+            for number, case in enumerate(made_up(operation)):
+                roles = (ROLES[number % len(ROLES)],) if number % 2 else ROLES
+                try:
+                    await try_case(world, case, roles, known_ids=number % 3 == 0)
+                except BaseExceptionGroup as failures:
+                    faults.setdefault(name, "; ".join(str(failure) for failure in failures.exceptions))
+        assert not faults, "\n\n".join(f"{name}: {fault}" for name, fault in faults.items())
+
+
+def described(it: Running) -> dict[str, Operation]:
+    """The operations of a service's OpenAPI by method and path."""
+    schema = schemathesis.openapi.from_dict(it.app.openapi())
+    found: list[Any] = list(schema.get_all_operations())
+    operations = [result.ok() for result in found]
+    return {f"{operation.method.upper()} {operation.path}": operation for operation in operations}
+
+
+def made_up(operation: Operation) -> Iterator[Request]:
+    """Requests to an operation: right ones by its schema, then wrong ones."""
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+        cases: list[Request] = []
+
+        @seed(2026)
+        @settings(
+            max_examples=EXAMPLES,
+            phases=[Phase.generate],
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def collect(case: Request) -> None:
+            cases.append(case)  # noqa: B023  called before the next round
+
+        collect()
+        yield from cases
+
+
+async def try_case(world: World, case: Request, roles: tuple[str, ...], *, known_ids: bool) -> None:
+    """Send it as somebody with these roles; ``known_ids``: to things that are there."""
+    if known_ids and case.path_parameters:
+        for name in case.path_parameters:
+            if name in world.ids:
+                case.path_parameters[name] = str(world.ids[name])
+    prepared = requests.Request(**case.as_transport_kwargs(base_url="http://service.test")).prepare()
+    client = world.it.client(world.it.caller(*roles), faults_raise=False)
+    headers = {name: str(value) for name, value in prepared.headers.items() if name.lower() != "authorization"}
+    if IDEMPOTENCY_HEADER in headers:
+        headers[IDEMPOTENCY_HEADER] = str(uuid4())
+    body: Any = prepared.body
+    answer = await client.request(
+        str(prepared.method),
+        str(prepared.url),
+        headers=headers,
+        content=body.encode() if isinstance(body, str) else body,
+    )
+    case.validate_response(answer, checks=CHECKS)
