@@ -57,11 +57,11 @@ def build(settings: ConsultationsSettings | None = None) -> Service:
         projections=(
             civil_clock_projection(CivilClockSetV1, "consultations.civil_clock"),
             Projection("consultations.people", (PersonStateV1,), projections.apply_people),
+            Projection("consultations.sections", (SectionCreatedV1, SectionClosedV1), projections.apply_sections),
             Projection(
-                "consultations.sections",
-                (SectionCreatedV1, SectionRenamedV1, SectionClosedV1, SectionHeadAssignedV1),
-                projections.apply_sections,
+                "consultations.section_names", (SectionCreatedV1, SectionRenamedV1), projections.apply_section_names
             ),
+            Projection("consultations.section_heads", (SectionHeadAssignedV1,), projections.apply_section_heads),
             Projection(
                 "consultations.leader_terms",
                 (LeaderAppointedV1, AppointmentCorrectedV1, LeaderTermExtendedV1, LeaderTermEndedV1),

@@ -153,26 +153,45 @@ async def apply_people(connection: Connection, records: Sequence[Received[Person
 
 
 async def apply_sections(
-    connection: Connection,
-    records: Sequence[Received[SectionCreatedV1 | SectionRenamedV1 | SectionClosedV1 | SectionHeadAssignedV1]],
+    connection: Connection, records: Sequence[Received[SectionCreatedV1 | SectionClosedV1]]
 ) -> None:
-    """Sections, their names and their heads, each from its day on."""
-    for kind, run in _runs(records, periods=True):
+    """Sections, from when until when, and their order."""
+    for kind, run in _runs(records):
         municipalities = _municipalities(run)
         sections = [record.event.section_id for record in run]
         days = [record.event.effective_from for record in run]
         if kind is SectionCreatedV1:
             orders = [record.event.display_order for record in run]
             await connection.execute(_SECTIONS, municipalities, sections, orders, days)
-        if kind in (SectionCreatedV1, SectionRenamedV1):
-            names = [record.event.name for record in run]
-            await connection.execute(_SECTION_NAMES, municipalities, sections, days, names)
-        elif kind is SectionHeadAssignedV1:
-            heads = [record.event.head_person_id for record in run]
-            posts = [record.event.head_post for record in run]
-            await connection.execute(_SECTION_HEADS, municipalities, sections, days, heads, posts)
         else:
             await connection.execute(_CLOSED_SECTIONS, municipalities, sections, days)
+
+
+async def apply_section_names(
+    connection: Connection, records: Sequence[Received[SectionCreatedV1 | SectionRenamedV1]]
+) -> None:
+    """Names of sections, each from its day on."""
+    for _, run in _runs(records, periods=True):
+        await connection.execute(
+            _SECTION_NAMES,
+            _municipalities(run),
+            [record.event.section_id for record in run],
+            [record.event.effective_from for record in run],
+            [record.event.name for record in run],
+        )
+
+
+async def apply_section_heads(connection: Connection, records: Sequence[Received[SectionHeadAssignedV1]]) -> None:
+    """Heads of sections, each from its day on; nobody: vacant."""
+    for _, run in _runs(records, periods=True):
+        await connection.execute(
+            _SECTION_HEADS,
+            _municipalities(run),
+            [record.event.section_id for record in run],
+            [record.event.effective_from for record in run],
+            [record.event.head_person_id for record in run],
+            [record.event.head_post for record in run],
+        )
 
 
 async def apply_leader_terms(

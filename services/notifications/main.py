@@ -60,10 +60,9 @@ def build(settings: NotificationsSettings | None = None) -> Service:
             Projection("notifications.towns", (MunicipalityRegisteredV1,), projections.apply_towns),
             Projection("notifications.people", (PersonStateV1,), projections.apply_people),
             Projection(
-                "notifications.sections",
-                (SectionCreatedV1, SectionRenamedV1, SectionHeadAssignedV1),
-                projections.apply_sections,
+                "notifications.section_names", (SectionCreatedV1, SectionRenamedV1), projections.apply_section_names
             ),
+            Projection("notifications.section_heads", (SectionHeadAssignedV1,), projections.apply_section_heads),
             Projection("notifications.desk_members", (RoleGrantedV1, RoleRevokedV1), projections.apply_desk_members),
             Projection("notifications.texts", (ConsultationTextV1,), projections.apply_texts),
         ),

@@ -141,20 +141,30 @@ async def apply_people(connection: Connection, records: Sequence[Received[Person
         )
 
 
-async def apply_sections(
-    connection: Connection, records: Sequence[Received[SectionCreatedV1 | SectionRenamedV1 | SectionHeadAssignedV1]]
+async def apply_section_names(
+    connection: Connection, records: Sequence[Received[SectionCreatedV1 | SectionRenamedV1]]
 ) -> None:
-    """Names and heads of sections, each from its day on."""
-    for kind, run in _runs(records, periods=True):
-        municipalities = _municipalities(run)
-        sections = [record.event.section_id for record in run]
-        days = [record.event.effective_from for record in run]
-        if kind is SectionHeadAssignedV1:
-            heads = [record.event.head_person_id for record in run]
-            await connection.execute(_SECTION_HEADS, municipalities, sections, days, heads)
-        else:
-            names = [record.event.name for record in run]
-            await connection.execute(_SECTION_NAMES, municipalities, sections, days, names)
+    """Names of sections, each from its day on."""
+    for _, run in _runs(records, periods=True):
+        await connection.execute(
+            _SECTION_NAMES,
+            _municipalities(run),
+            [record.event.section_id for record in run],
+            [record.event.effective_from for record in run],
+            [record.event.name for record in run],
+        )
+
+
+async def apply_section_heads(connection: Connection, records: Sequence[Received[SectionHeadAssignedV1]]) -> None:
+    """Heads of sections, each from its day on; nobody: vacant."""
+    for _, run in _runs(records, periods=True):
+        await connection.execute(
+            _SECTION_HEADS,
+            _municipalities(run),
+            [record.event.section_id for record in run],
+            [record.event.effective_from for record in run],
+            [record.event.head_person_id for record in run],
+        )
 
 
 async def apply_desk_members(
