@@ -14,8 +14,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.installation import backing, browser
+
+# A machine under load is no reason to call a property flaky.
+settings.register_profile("taiwa", deadline=None)
+settings.load_profile("taiwa")
 
 RUN_VARIABLE = "TAIWA_TEST_RUN"
 
