@@ -57,10 +57,18 @@ class RecordCompletions:
     recorded_by: UUID
 
 
+class RecordedCompletion(BaseModel):
+    """One person's completion."""
+
+    completion_id: UUID
+    person_id: UUID
+    version: int
+
+
 class Recorded(BaseModel):
     """The completions recorded, in the order of the people."""
 
-    completion_ids: list[UUID]
+    completions: list[RecordedCompletion]
 
 
 async def record_completions(tx: Transaction, command: RecordCompletions) -> Recorded:
@@ -81,7 +89,12 @@ async def record_completions(tx: Transaction, command: RecordCompletions) -> Rec
     await repository.add_completions(connection, town, completions, command.recorded_by, tx.now)
     for completion in completions:
         _publish_completed(tx, completion)
-    return Recorded(completion_ids=[completion.completion_id for completion in completions])
+    return Recorded(
+        completions=[
+            RecordedCompletion(completion_id=each.completion_id, person_id=each.person_id, version=each.version)
+            for each in completions
+        ]
+    )
 
 
 def _publish_completed(tx: Transaction, completion: Completion) -> None:

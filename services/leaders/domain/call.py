@@ -48,7 +48,7 @@ class Nomination:
 class SectionCall:
     """What one section was asked for one fiscal year. ``closes_on`` counts lateness, ``open_until`` takes answers.
 
-    The two differ once a section is asked again after its date: it may answer, and stays late.
+    The two differ once a section that has not answered is asked again after its date: it may answer, and stays late.
     """
 
     section_call_id: UUID
@@ -86,15 +86,15 @@ def first_day(fiscal_year: int, today: date) -> date:
     return max(today, fiscal_year_starts_on(fiscal_year))
 
 
-def closing_date(fiscal_year: int, closes_on: date, today: date) -> date:
-    """The closing date itself.
+def closing_date(fiscal_year: int, closes_on: date, earliest: date) -> date:
+    """The closing date itself; ``earliest`` is today, or the date that holds so far.
 
     Raises:
-        ClosingDateInvalid: before today, or after the fiscal year.
+        ClosingDateInvalid: before ``earliest``, or after the fiscal year.
     """
     latest = fiscal_year_ends_on(fiscal_year)
-    if not today <= closes_on <= latest:
-        raise ClosingDateInvalid(latest=written(latest))
+    if not earliest <= closes_on <= latest:
+        raise ClosingDateInvalid(earliest=written(earliest), latest=written(latest))
     return closes_on
 
 
@@ -125,18 +125,21 @@ def nominate(
 
 
 def send_back(call: SectionCall, answer_by: date) -> SectionCall:
-    """The call without its nominations, asked again until ``answer_by``.
+    """The call without its nominations, asked again until ``answer_by``, which is its new closing date.
 
     Raises:
         NotAwaitingDecision: there is no answer to send back.
     """
     if call.state != "answered":
         raise NotAwaitingDecision
-    return replace(call, state="asked", nominations=(), open_until=answer_by, version=call.version + 1)
+    version = call.version + 1
+    return replace(call, state="asked", nominations=(), closes_on=answer_by, open_until=answer_by, version=version)
 
 
 def remind(call: SectionCall, answer_by: date, *, enough_leaders: bool) -> SectionCall:
     """The call, asked again until ``answer_by``. A decided call opens anew when the section has lost its leaders.
+
+    Who was asked for the first time and has not answered stays late; who had answered gets a new closing date.
 
     Raises:
         AlreadyAnswered: a decision is due, not an answer.
@@ -149,17 +152,18 @@ def remind(call: SectionCall, answer_by: date, *, enough_leaders: bool) -> Secti
         raise NotAsked
     if call.state == "decided" and enough_leaders:
         raise EnoughLeaders
-    return replace(call, state="asked", open_until=answer_by, version=call.version + 1)
+    closes_on = answer_by if call.state == "decided" else call.closes_on
+    return replace(call, state="asked", closes_on=closes_on, open_until=answer_by, version=call.version + 1)
 
 
 def answer_by(call: SectionCall, wanted: date | None, today: date, closed_days: AbstractSet[date]) -> date:
     """Until when a section that is asked again may answer: as wanted, else its date if that is still to come.
 
     Raises:
-        ClosingDateInvalid: the wanted date is before today or after the fiscal year.
+        ClosingDateInvalid: the wanted date is past, earlier than the one that holds, or after the fiscal year.
     """
     if wanted is not None:
-        return closing_date(call.fiscal_year, wanted, today)
+        return closing_date(call.fiscal_year, wanted, max(today, call.open_until))
     if call.open_until >= today:
         return call.open_until
     return working_days_after(today, DAYS_TO_ANSWER_A_REMINDER, closed_days)

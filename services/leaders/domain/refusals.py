@@ -38,12 +38,12 @@ class AlreadyCalled(Refusal):
 
 
 class ClosingDateInvalid(Refusal):
-    """A closing date lies between today and the end of the fiscal year."""
+    """A closing date lies between today, or the date that holds so far, and the end of the fiscal year."""
 
     code = "leaders.closing_date_invalid"
     status = 422
-    ja = "期限は、今日から{latest}までの日にしてください。"
-    en = "The closing date must be today or later and not after {latest}."
+    ja = "期限は、{earliest}から{latest}までの日にしてください。"
+    en = "The closing date must lie between {earliest} and {latest}."
 
 
 class NotTheHead(Forbidden):

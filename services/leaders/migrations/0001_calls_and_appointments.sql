@@ -27,7 +27,7 @@ CREATE TABLE section_calls (
     FOREIGN KEY (municipality, fiscal_year) REFERENCES calls
 );
 
-COMMENT ON COLUMN section_calls.closes_on IS 'lateness counts from here; it never moves';
+COMMENT ON COLUMN section_calls.closes_on IS 'lateness counts from here; asking again who has not answered does not move it';
 COMMENT ON COLUMN section_calls.open_until IS 'answers are taken until here; asking again moves it';
 
 SELECT tenant_table('section_calls');

@@ -156,12 +156,12 @@ async def section_calls_of(connection: Connection, municipality: str, section_id
 
 _SAVE = """
 UPDATE section_calls AS stored
-SET open_until = it.open_until, state = it.state, version = it.version,
+SET closes_on = it.closes_on, open_until = it.open_until, state = it.state, version = it.version,
     answered_at = CASE WHEN it.state = 'asked' THEN NULL
                        WHEN stored.state = 'asked' AND it.state = 'answered' THEN $7
                        ELSE stored.answered_at END
-FROM unnest($2::uuid[], $3::bigint[], $4::date[], $5::text[], $6::bigint[])
-     AS it (section_call_id, expected, open_until, state, version)
+FROM unnest($2::uuid[], $3::bigint[], $4::date[], $5::text[], $6::bigint[], $8::date[])
+     AS it (section_call_id, expected, open_until, state, version, closes_on)
 WHERE stored.municipality = $1 AND stored.section_call_id = it.section_call_id AND stored.version = it.expected
 """
 
@@ -187,6 +187,7 @@ async def save_section_calls(
         [call.state for call in after],
         [call.version for call in after],
         now,
+        [call.closes_on for call in after],
     )
     if saved != f"UPDATE {len(after)}":
         raise ConcurrentChange

@@ -230,6 +230,7 @@ async def test_hr_ends_a_term_and_the_section_is_asked_to_fill_the_gap(town: Tow
     assert "道路課にリーダーがいません" in titles
     asked = await town.hr.post(f"/section-calls/{row['section_call_id']}/reminders")
     assert asked.status_code == 201
+    assert (await town.board())["rows"]["道路課"]["status"] == "asked"
     assert (await town.name("轟 武", row["section_call_id"], "榊 俊介")).status_code == 201
     assert (await town.decide(row["section_call_id"], on=date(2026, 6, 1))).status_code == 201
     assert (await town.kinds())[-2:] == ["leader-appointed", "coverage-restored"]

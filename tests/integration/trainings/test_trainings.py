@@ -172,7 +172,8 @@ async def test_what_cannot_be_right_is_refused(town: Town) -> None:
 
 async def test_a_completion_is_revoked_by_a_new_fact_and_may_be_recorded_anew(town: Town) -> None:
     programme = await town.offer()
-    [completion] = (await town.complete(programme, "真壁 理人")).json()["completion_ids"]
+    [recorded] = (await town.complete(programme, "真壁 理人")).json()["completions"]
+    completion = recorded["completion_id"]
     hr = town.client("hr")
     assert (await hr.post(f"/completions/{completion}/revocation")).status_code == 204
     again = await hr.post(f"/completions/{completion}/revocation")
@@ -248,7 +249,8 @@ async def test_staff_see_their_own_completions_only(town: Town) -> None:
 
 async def test_another_town_sees_and_revokes_nothing(town: Town) -> None:
     programme = await town.offer()
-    [completion] = (await town.complete(programme, "真壁 理人")).json()["completion_ids"]
+    [recorded] = (await town.complete(programme, "真壁 理人")).json()["completions"]
+    completion = recorded["completion_id"]
     foreign = town.client("hr", town=OTHER_TOWN)
     assert (await foreign.get("/programmes")).json() == []
     assert (await foreign.get("/completions")).json()["items"] == []

@@ -150,8 +150,16 @@ def test_asked_after_its_date_a_section_has_five_open_days() -> None:
     assert domain.answer_by(asked(), None, TODAY, closed) == CLOSES
     assert domain.answer_by(asked(), None, date(2026, 4, 27), closed) == date(2026, 5, 5)
     assert domain.answer_by(asked(), date(2026, 6, 1), TODAY, closed) == date(2026, 6, 1)
-    with pytest.raises(ClosingDateInvalid):
-        domain.answer_by(asked(), date(2026, 4, 1), TODAY, closed)
+    for wrong in (date(2026, 4, 1), CLOSES - timedelta(days=1), date(2027, 4, 1)):
+        with pytest.raises(ClosingDateInvalid):
+            domain.answer_by(asked(), wrong, TODAY, closed)
+
+
+def test_who_has_not_answered_stays_late_and_a_new_question_has_a_new_date() -> None:
+    later = date(2026, 5, 1)
+    assert domain.remind(asked(), later, enough_leaders=False).closes_on == CLOSES
+    assert domain.remind(asked(state="decided"), later, enough_leaders=False).closes_on == later
+    assert domain.send_back(answered(colleague()), later).closes_on == later
 
 
 def decide(call: SectionCall, decided_on: date, starts_on: date, *people: Candidate, rules: TownRules = RULES) -> None:
