@@ -68,11 +68,9 @@ def build(settings: LeadersSettings | None = None) -> Service:
         ),
         projections=(
             civil_clock_projection(CivilClockSetV1, "leaders.civil_clock"),
-            Projection(
-                "leaders.sections",
-                (SectionCreatedV1, SectionRenamedV1, SectionHeadAssignedV1, SectionClosedV1),
-                sections.apply_sections,
-            ),
+            Projection("leaders.sections", (SectionCreatedV1, SectionClosedV1), sections.apply_sections),
+            Projection("leaders.section_names", (SectionCreatedV1, SectionRenamedV1), sections.apply_section_names),
+            Projection("leaders.section_heads", (SectionHeadAssignedV1,), sections.apply_section_heads),
             Projection("leaders.people", (PersonStateV1,), staff.apply_people),
             Projection(
                 "leaders.memberships",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from chassis.service import Received
 from chassis.transaction import Connection
@@ -65,20 +66,11 @@ WHERE it.municipality = following.municipality AND it.section_id = following.sec
 """
 
 
-async def apply_sections(connection: Connection, records: Sequence[Received[Any]]) -> None:
-    """SectionCreated, SectionRenamed, SectionHeadAssigned and SectionClosed."""
-    await _add_sections(connection, [it for it in records if isinstance(it.event, SectionCreatedV1)])
-    await _add_names(connection, [it for it in records if isinstance(it.event, SectionCreatedV1 | SectionRenamedV1)])
-    await _add_heads(connection, [it for it in records if isinstance(it.event, SectionHeadAssignedV1)])
-    if closed := [it for it in records if isinstance(it.event, SectionClosedV1)]:
-        await connection.execute(_CLOSED, *_keys(closed), [it.event.effective_from for it in closed])
-
-
-def _keys(records: Sequence[Received[Any]]) -> tuple[list[str], list[Any]]:
-    return [it.municipality for it in records], [it.event.section_id for it in records]
-
-
-async def _add_sections(connection: Connection, created: Sequence[Received[SectionCreatedV1]]) -> None:
+async def apply_sections(
+    connection: Connection, records: Sequence[Received[SectionCreatedV1] | Received[SectionClosedV1]]
+) -> None:
+    """When sections exist."""
+    created = [it for it in records if isinstance(it.event, SectionCreatedV1)]
     if created:
         await connection.execute(
             _SECTIONS,
@@ -89,30 +81,36 @@ async def _add_sections(connection: Connection, created: Sequence[Received[Secti
             [it.event.display_order for it in created],
             [it.event.effective_from for it in created],
         )
+    if closed := [it for it in records if isinstance(it.event, SectionClosedV1)]:
+        await connection.execute(_CLOSED, *_keys(closed), [it.event.effective_from for it in closed])
 
 
-async def _add_names(
-    connection: Connection, named: Sequence[Received[SectionCreatedV1] | Received[SectionRenamedV1]]
+async def apply_section_names(
+    connection: Connection, records: Sequence[Received[SectionCreatedV1] | Received[SectionRenamedV1]]
 ) -> None:
-    if named:
-        await connection.execute(
-            _NAMES,
-            *_keys(named),
-            [it.version for it in named],
-            [it.event.name for it in named],
-            [it.event.effective_from for it in named],
-        )
-        await connection.execute(_NAMES_UNTIL, *_keys(named))
+    """What sections are called, from which day on."""
+    await connection.execute(
+        _NAMES,
+        *_keys(records),
+        [it.version for it in records],
+        [it.event.name for it in records],
+        [it.event.effective_from for it in records],
+    )
+    await connection.execute(_NAMES_UNTIL, *_keys(records))
 
 
-async def _add_heads(connection: Connection, assigned: Sequence[Received[SectionHeadAssignedV1]]) -> None:
-    if assigned:
-        await connection.execute(
-            _HEADS,
-            *_keys(assigned),
-            [it.version for it in assigned],
-            [it.event.head_person_id for it in assigned],
-            [it.event.head_post for it in assigned],
-            [it.event.effective_from for it in assigned],
-        )
-        await connection.execute(_HEADS_UNTIL, *_keys(assigned))
+async def apply_section_heads(connection: Connection, records: Sequence[Received[SectionHeadAssignedV1]]) -> None:
+    """Who heads sections, from which day on; nobody: the post is vacant."""
+    await connection.execute(
+        _HEADS,
+        *_keys(records),
+        [it.version for it in records],
+        [it.event.head_person_id for it in records],
+        [it.event.head_post for it in records],
+        [it.event.effective_from for it in records],
+    )
+    await connection.execute(_HEADS_UNTIL, *_keys(records))
+
+
+def _keys(records: Sequence[Received[Any]]) -> tuple[list[str], list[UUID]]:
+    return [it.municipality for it in records], [it.event.section_id for it in records]
