@@ -26,6 +26,7 @@ RULES: Mapping[str, type[bool | int | str]] = {
     "predecessor_serves_on": bool,
     "appointment_word": str,
     "deputy_when_absent": bool,
+    "on_transfer": str,
 }
 """What a town may set by its own 要綱, and the type of each value."""
 
