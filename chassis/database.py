@@ -22,7 +22,7 @@ from chassis.settings import InstallationSettings
 from chassis.transaction import Actor, Connection, Transaction, new_id
 
 ALL_MUNICIPALITIES = "*"
-_SCOPE = re.compile(r"^([0-9]{6}|\*)$")
+_SCOPE = re.compile(r"[0-9]{6}|\*")
 
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
@@ -111,7 +111,7 @@ class Database:
             ValueError: the scope is neither.
         """
         # The scope is the one value that is not bound: SET takes no parameters. It is six digits or a star.
-        if _SCOPE.match(scope) is None:
+        if _SCOPE.fullmatch(scope) is None:
             raise ValueError(f"not a municipality: {scope!r}")
         async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             mode = " READ ONLY" if read_only else ""

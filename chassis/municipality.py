@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 INSTALLATION = "000000"
 """Stands where a fact concerns the whole installation (the simulated clock). It is no municipality."""
 
-_CODE = re.compile(r"^[0-9]{6}$")
+_CODE = re.compile(r"[0-9]{6}")
 _WEIGHTS = (6, 5, 4, 3, 2)
 
 
@@ -26,7 +26,7 @@ def check_digit(first_five: str) -> str:
 
 def is_municipality(code: str) -> bool:
     """Whether the code has six digits and its check digit is right."""
-    return _CODE.match(code) is not None and code[5] == check_digit(code[:5])
+    return _CODE.fullmatch(code) is not None and code[5] == check_digit(code[:5])
 
 
 def municipality(code: str) -> str:
@@ -35,7 +35,7 @@ def municipality(code: str) -> str:
     Raises:
         ValueError: not six digits, or the check digit is wrong; the message gives the right one.
     """
-    if _CODE.match(code) is None:
+    if _CODE.fullmatch(code) is None:
         raise ValueError(f"a municipality code has six digits, not {code!r}")
     if (right := check_digit(code[:5])) != code[5]:
         raise ValueError(f"the check digit of municipality code {code} should be {right}")

@@ -23,7 +23,8 @@ async def fail_the_mail(world: World) -> None:
     """The mail server has refused the welcome for good."""
     async with world.it.worker.scoped(MIDORI) as connection:
         await connection.execute(
-            "UPDATE deliveries SET state = 'failed', reason = 'refused', attempt_at = NULL WHERE channel = 'mail'"
+            "UPDATE deliveries SET state = 'failed', reason = 'refused', attempt_at = NULL, settled_at = now() "
+            "WHERE channel = 'mail'"
         )
 
 
