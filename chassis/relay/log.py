@@ -33,12 +33,13 @@ _COLUMNS = """position, topic, type, key_hash, version, occurred_at, recorded_at
     convert_to(traceparent, 'UTF8') AS traceparent,
     convert_to(payload, 'UTF8') AS payload"""
 
-# Branch one walks the index of positions forward and stops at the limit. Branch two must use the index of transaction
-# ids: "position + 0" hides the other one, which would walk the whole backlog for a handful of rows.
+# Branch one walks the index of positions forward and stops at the limit; "xid8cmp" hides the index of transaction ids.
+# Branch two must use that one; "position + 0" hides the other, which would walk the whole backlog for a few rows.
+# Statistics always lag behind the end of this table, so the planner must not be asked: see _SESSION.
 _PAGE = f"""
 SELECT * FROM (
     (SELECT {_COLUMNS} FROM event_log
-     WHERE recorded_at >= $6 AND position > $3 AND xid >= pg_snapshot_xmax($1::text::pg_snapshot)
+     WHERE recorded_at >= $6 AND position > $3 AND xid8cmp(xid, pg_snapshot_xmax($1::text::pg_snapshot)) >= 0
        AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
      ORDER BY position LIMIT $5)
     UNION ALL
@@ -48,6 +49,19 @@ SELECT * FROM (
      ORDER BY position + 0 LIMIT $5)
 ) AS page ORDER BY position LIMIT $5
 """
+
+# No row is read for a municipality: the relay publishes every town's. Losing the place to a crash repeats a page and no
+# more, so its commit need not wait for the disk. Without sequential scans, sorts (where there is another way) and
+# parallel workers a page costs what it gives, also when the planner believes that next to nothing lies beyond the last
+# statistics.
+_SESSION = {
+    "taiwa.municipality": "'*'",
+    "synchronous_commit": "off",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_sort": "off",
+    "max_parallel_workers_per_gather": "0",
+}
 
 _READ = "SELECT * FROM relay_place"
 
@@ -123,11 +137,7 @@ class EventLog:
         connection = self._connection
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
             return False
-        # No row is read for a municipality here: the relay publishes every town's. Losing the place to a crash
-        # repeats a page and no more, so its commit need not wait for the disk.
-        await connection.execute(
-            "SET taiwa.municipality = '*'; SET synchronous_commit = off; SET jit = off; SET plan_cache_mode = auto"
-        )
+        await connection.execute("; ".join(f"SET {name} = {value}" for name, value in _SESSION.items()))
         return bool(await connection.fetchval(HELD, LOCK))
 
     async def place(self) -> Place:
@@ -189,6 +199,5 @@ class EventLog:
     async def resign(self) -> None:
         """Give the lock and the session's settings back."""
         await self._connection.execute(
-            "SELECT pg_advisory_unlock_all(); RESET taiwa.municipality; RESET synchronous_commit; RESET jit; "
-            "RESET plan_cache_mode"
+            "SELECT pg_advisory_unlock_all(); " + "; ".join(f"RESET {name}" for name in _SESSION)
         )
