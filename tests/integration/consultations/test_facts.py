@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 from chassis.calendar import TOKYO
 from chassis.clocks import CivilClock
-from chassis.testing import Installation, Running, eventually, set_civil_clock
+from chassis.testing import FactOnTopic, Installation, Running, eventually, set_civil_clock
 from chassis.transaction import new_id
 from taiwa_contracts.consultations import ConsultationTextV1
 from taiwa_contracts.directory import PersonStateV1, RoleRevokedV1, SectionRenamedV1
@@ -50,7 +50,12 @@ async def test_a_case_travels_as_facts_and_its_texts_apart_without_notes(
         (4, f"{FACT}resolved.v1"),
         (5, f"{FACT}reopened.v1"),
     ]
-    texts = await eventually(lambda: installation.facts_on("consultations.texts"), timeout=PATIENCE)
+
+    async def both_texts() -> list[FactOnTopic]:
+        found = await installation.facts_on("consultations.texts")
+        return found if len(found) == 2 else []
+
+    texts = await eventually(both_texts, timeout=PATIENCE)
     bodies = {fact.value["body"] for fact in texts if fact.value}
     assert bodies == {"住所が写ります。", "共有フォルダーに置きます。"}
     opening = next(
