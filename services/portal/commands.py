@@ -40,10 +40,13 @@ async def open_session(
     return session
 
 
-async def current_session(database: Database, gateway: Gateway, cookie: str, now: datetime) -> tuple[Session, bool]:
+async def current_session(
+    database: Database, gateway: Gateway, cookie: str, now: datetime, *, by_itself: bool = False
+) -> tuple[Session, bool]:
     """The session of a cookie, its tokens renewed where they are not fresh; and whether a flash waits.
 
-    A directory that does not answer leaves the session as it is, as long as its token is valid.
+    ``by_itself``: a page renews a part of itself, nobody has done anything: the session idles on. A
+    directory that does not answer leaves the session as it is, as long as its token is valid.
 
     Raises:
         LoginNeeded: no session, or it has ended, or directory ended it.
@@ -58,7 +61,7 @@ async def current_session(database: Database, gateway: Gateway, cookie: str, now
         if found is None:
             raise LoginNeeded
         session, has_flash = found
-        if (now - session.seen_at).total_seconds() > 60:  # noqa: PLR2004  a write a minute is enough
+        if not by_itself and (now - session.seen_at).total_seconds() > 60:  # noqa: PLR2004  a write a minute is enough
             session = session.seen(now)
             await repository.touch_session(connection, session)
     if not session.identity.tokens.is_fresh(now):

@@ -37,12 +37,11 @@ NAMES = {
 
 
 class ServiceDown(Exception):  # noqa: N818  a state that the page tells, not a defect
-    """A service does not answer in time, or not sensibly. ``uncertain``: a command may have had its effect."""
+    """A service does not answer in time, or not sensibly; a command may have had its effect all the same."""
 
-    def __init__(self, service: str, *, uncertain: bool = False) -> None:
+    def __init__(self, service: str) -> None:
         super().__init__(f"{service} does not answer")
         self.service = service
-        self.uncertain = uncertain
 
     @property
     def sentence(self) -> str:
@@ -147,9 +146,9 @@ class Gateway:
                 patience,
             )
         except (httpx.HTTPError, TimeoutError, OSError) as error:
-            raise ServiceDown(service, uncertain=not isinstance(error, httpx.ConnectError)) from error
+            raise ServiceDown(service) from error
         if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise ServiceDown(service, uncertain=True)
+            raise ServiceDown(service)
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             raise Refused(service, _problem(answer))
         return answer

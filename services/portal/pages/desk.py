@@ -190,7 +190,11 @@ def portal_of(request: Request) -> Portal:
 async def _desk(request: Request) -> Desk:
     portal = portal_of(request)
     session, has_flash = await commands.current_session(
-        request.app.state.database, portal.gateway, request.cookies.get(SESSION_COOKIE, ""), machine_now()
+        request.app.state.database,
+        portal.gateway,
+        request.cookies.get(SESSION_COOKIE, ""),
+        machine_now(),
+        by_itself=request.url.path.startswith("/live/"),
     )
     now = await portal.now(session.identity.tokens.access)
     return Desk(request, portal, session, now, has_flash=has_flash)

@@ -75,10 +75,21 @@ class Submission:
         """All values of a group."""
         return [value for value in self.content.getlist(name) if isinstance(value, str)]
 
+    def ids(self, name: str) -> list[str]:
+        """All values of a group of things to act on; what is no id was not on our page."""
+        return [value for value in self.texts(name) if _is_id(value)]
+
     def form(self) -> Form:
         """The form as it was filled in, to be shown again."""
         names = {name for name in self.content if name not in {"form_token", "key"}}
         return Form({name: self.texts(name) for name in names}, self.key)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def _key(text: object) -> str:

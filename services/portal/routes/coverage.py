@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -80,7 +79,7 @@ async def coverage(desk: Visitor, year: Year = None) -> Response:
 async def decide(desk: Visitor, year: Year = None) -> Response:
     """Record the town's decision on the ticked sections, or send their answers back with a reason."""
     submission = await desk.submission()
-    form, chosen = submission.form(), submission.texts("section_call_ids")
+    form, chosen = submission.form(), submission.ids("section_call_ids")
     year = _year(desk, year)
     sending_back = bool(submission.text("send_back"))
     if not chosen:
@@ -124,7 +123,7 @@ async def _send_back(desk: Desk, chosen: list[str], reason: str, key: str) -> Do
     facts: list[MadeFact] = []
     for each in chosen:
         done = await desk.services.command(
-            "leaders", f"/section-calls/{UUID(each)}/rejections", f"{key}/{each}", {"reason": reason}
+            "leaders", f"/section-calls/{each}/rejections", f"{key}/{each}", {"reason": reason}
         )
         facts += done.facts
     return Done(None, tuple(facts))
@@ -134,13 +133,13 @@ async def _send_back(desk: Desk, chosen: list[str], reason: str, key: str) -> Do
 async def remind(desk: Visitor, year: Year = None) -> Response:
     """Send the request again to one late section, or to all of them."""
     submission = await desk.submission()
-    form, chosen = submission.form(), submission.texts("section_call_id")
+    form, chosen = submission.form(), submission.ids("section_call_id")
     year = _year(desk, year)
     facts: list[MadeFact] = []
     try:
         for each in chosen:
             done = await desk.services.command(
-                "leaders", f"/section-calls/{UUID(each)}/reminders", f"{submission.key}/{each}"
+                "leaders", f"/section-calls/{each}/reminders", f"{submission.key}/{each}"
             )
             facts += done.facts
     except (Refused, ServiceDown) as error:

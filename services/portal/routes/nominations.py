@@ -56,7 +56,7 @@ async def nomination_page(desk: Visitor, section_call_id: UUID) -> Response:
 async def nominate(desk: Visitor, section_call_id: UUID) -> Response:
     """Name the ticked people."""
     submission = await desk.submission()
-    form, chosen = submission.form(), submission.texts("person_ids")
+    form, chosen = submission.form(), submission.ids("person_ids")
     if not chosen:
         form.errors["person_ids"] = "リーダーにする人を1人以上選んでください。"
         return await _page(desk, section_call_id, form, 422)

@@ -97,7 +97,7 @@ async def programme(desk: Visitor, programme_id: UUID) -> Response:
 async def complete(desk: Visitor, programme_id: UUID) -> Response:
     """Record who completed the programme."""
     submission = await desk.submission()
-    form, people = submission.form(), submission.texts("person_ids")
+    form, people = submission.form(), submission.ids("person_ids")
     if not people:
         form.errors["person_ids"] = "修了した人を1人以上選んでください。"
     if not submission.text("completed_on"):

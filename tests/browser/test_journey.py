@@ -1,0 +1,223 @@
+"""The first journey through the portal: by a browser with script, and by one without."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from chassis.testing import eventually
+from taiwa.demo.filling import ROSTER
+from tests.browser.town import MidoriTown, log_in
+from tests.browser.visitor import visitor
+from tests.installation.browser import Chromium
+
+PATIENCE = 20_000
+"""Milliseconds in which a fact must have travelled; all the town shares this machine."""
+
+
+async def reloaded(page: Page, path: str, text: str) -> None:
+    """Open a page until it shows a text."""
+
+    async def there() -> bool:
+        await page.goto(path)
+        return text in await page.locator("main").inner_text()
+
+    await eventually(there, timeout=PATIENCE / 1000)
+
+
+async def test_a_nomination_is_decided_and_the_leader_is_welcomed(
+    town: MidoriTown, chromium: Chromium, screenshots: Path
+) -> None:
+    async with chromium.page(base_url=town.address) as head:
+        await log_in(head, "section_head")
+        await head.get_by_role("link", name="道路課のリーダーを選ぶ", exact=True).click()
+        await head.get_by_label("真壁 理人").check()
+        await head.get_by_label("花岡 敦子").check()
+        await head.get_by_role("button", name="この人を選んで送る").click()
+        await expect(head.get_by_role("status")).to_contain_text("2人の選出を送りました")
+        await expect(head.get_by_role("heading", name="選んだ人 2人")).to_be_visible()
+        await head.screenshot(path=screenshots / "journey-nominated.png", full_page=True)
+    async with chromium.page(base_url=town.address) as hr:
+        await log_in(hr, "hr")
+        await hr.goto("/coverage")
+        for box in await hr.get_by_role("checkbox").all():
+            await box.uncheck()
+        await hr.get_by_role("checkbox", name="道路課を選ぶ").check()
+        await hr.get_by_label("文書番号").fill("総務第57号")
+        await hr.get_by_role("button", name="決裁済みとして記録する").click()
+        await expect(hr.get_by_role("status")).to_contain_text("1課の決裁を記録しました")
+        row = hr.get_by_role("row").filter(has_text="道路課").first
+        await expect(row).to_contain_text("選任済み")
+        await expect(row).to_contain_text("総務第57号")
+        await expect(row).to_contain_text("齋藤 ことね")
+        await expect(hr.locator("#delivery")).to_contain_text("お知らせを届けました", timeout=PATIENCE)
+        await hr.screenshot(path=screenshots / "journey-decided.png", full_page=True)
+    async with chromium.page(base_url=town.address) as leader:
+        await log_in(leader, "staff")
+        await reloaded(leader, "/inbox", "道路課のDX推進リーダーに選任されました")
+        await reloaded(leader, "/leaders", "真壁 理人")
+        await expect(leader.get_by_role("region", name="わたしの課のリーダー")).to_contain_text("真壁 理人")
+        await leader.screenshot(path=screenshots / "journey-welcomed.png", full_page=True)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+async def test_a_question_is_asked_answered_and_resolved(
+    town: MidoriTown, chromium: Chromium, screenshots: Path, *, javascript: bool
+) -> None:
+    title = f"庁舎の外で地図を見る方法 {uuid4().hex[:6]}"
+    async with (
+        chromium.page(base_url=town.address, javascript=javascript) as leader,
+        chromium.page(base_url=town.address, javascript=javascript) as desk,
+    ):
+        await log_in(leader, "leader")
+        await leader.get_by_role("link", name="相談する").first.click()
+        await leader.get_by_label("題", exact=False).first.fill(title)
+        await leader.get_by_label("聞きたいこと").fill("現場で地図を見たいです。\n端末は足りますか。")
+        await leader.get_by_role("button", name="相談を送る").click()
+        await expect(leader.get_by_role("status")).to_contain_text("相談を受け付けました")
+        await log_in(desk, "it_policy")
+        await reloaded(desk, "/", title)
+        await desk.get_by_role("link", name=title).first.click()
+        await desk.get_by_label("本文").fill("貸出用の端末が3台あります。")
+        await desk.get_by_role("button", name="答えを送る").click()
+        await expect(desk.get_by_role("status")).to_contain_text("答えを送りました")
+        if not javascript:
+            await (
+                desk.get_by_role("link", name="届いたか確かめる")
+                .or_(desk.get_by_text("お知らせを届けました"))
+                .wait_for()
+            )
+        await reloaded(leader, "/inbox", title)
+        await reloaded(leader, "/", title)
+        await leader.get_by_role("link", name=title).first.click()
+        await expect(leader.get_by_text("貸出用の端末が3台あります。")).to_be_visible()
+        await leader.screenshot(path=screenshots / f"journey-answered-{javascript}.png", full_page=True)
+        await leader.get_by_role("button", name="解決にする").click()
+        await expect(leader.get_by_role("status")).to_contain_text("解決にしました")
+        await expect(leader.get_by_role("button", name="もう一度相談する")).to_be_visible()
+
+
+async def test_a_completed_training_is_recorded_and_told(
+    town: MidoriTown, chromium: Chromium, screenshots: Path
+) -> None:
+    async with chromium.page(base_url=town.address) as hr:
+        await log_in(hr, "hr")
+        await hr.goto("/trainings")
+        await hr.locator("table a").last.click()
+        person = hr.get_by_role("checkbox").first
+        name = (await hr.locator("label.pick").first.inner_text()).splitlines()[0]
+        await person.check()
+        await hr.get_by_role("button", name="修了を記録する").click()
+        await expect(hr.get_by_role("status")).to_contain_text("1人の修了を記録しました")
+        await expect(hr.get_by_role("row").filter(has_text=name)).to_be_visible()
+        await expect(hr.locator("#delivery")).to_contain_text("お知らせを届けました", timeout=PATIENCE)
+        await hr.screenshot(path=screenshots / "journey-trained.png", full_page=True)
+
+
+async def test_the_unread_count_renews_itself_after_reading(town: MidoriTown, chromium: Chromium) -> None:
+    async with chromium.page(base_url=town.address) as page:
+        await log_in(page, "leader")
+        await page.goto("/inbox")
+        if await page.get_by_role("button", name="すべて読んだことにする").count():
+            await page.get_by_role("button", name="すべて読んだことにする").click()
+            await expect(page.get_by_role("status")).to_contain_text("すべて読んだことにしました")
+        await expect(page.locator("#unread .count")).to_have_count(0)
+
+
+async def test_a_form_sent_twice_at_once_has_one_effect(town: MidoriTown) -> None:
+    title = f"二度押し {uuid4().hex[:6]}"
+    async with visitor(town.address, "leader") as it:
+        fields = {**await it.form("/consultations/new", "/consultations"), "title": title, "body": "同じ送信です。"}
+        answers = await asyncio.gather(*(it.http.post("/consultations", data=fields) for _ in range(2)))
+        assert {answer.status_code for answer in answers} == {303}
+        assert len({answer.headers["location"] for answer in answers}) == 1
+        assert (await it.http.get("/consultations")).text.count(f">{title}</a>") == 1
+
+
+async def test_deciding_what_is_decided_is_refused_with_a_sentence(town: MidoriTown) -> None:
+    async with visitor(town.address, "hr") as it:
+        fields = await it.form("/coverage", "/coverage/decisions?year=2026")
+        answer = await it.http.post(
+            "/coverage/decisions?year=2026",
+            data={**fields, "section_call_ids": [str(uuid4())], "decided_by_post": "総務課長"},
+        )
+        assert answer.status_code in {404, 409}
+        assert "できませんでした" in answer.text
+
+
+async def test_a_future_decision_is_told_at_its_field(town: MidoriTown) -> None:
+    async with visitor(town.address, "hr") as it:
+        fields = await it.form("/coverage", "/coverage/decisions?year=2026")
+        board = (await it.http.get("/coverage")).text
+        waiting = board.partition('name="section_call_ids" value="')[2].partition('"')[0]
+        answer = await it.http.post(
+            "/coverage/decisions?year=2026",
+            data={**fields, "section_call_ids": [waiting], "decided_on": "2026-12-01"},
+        )
+        assert answer.status_code == 422
+        assert "決裁日が今日より後です" in answer.text
+
+
+async def test_the_board_is_given_as_csv_for_excel(town: MidoriTown) -> None:
+    async with visitor(town.address, "hr") as it:
+        answer = await it.http.get("/coverage/board.csv?year=2026")
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.content.startswith(b"\xef\xbb\xbf")
+        assert len(answer.content.decode("utf-8-sig").strip().splitlines()) == 18
+
+
+async def test_a_file_is_previewed_before_it_is_imported(town: MidoriTown) -> None:
+    content = (ROSTER / "people.csv").read_bytes()
+    async with visitor(town.address, "admin") as it:
+        fields = await it.form("/admin", "/admin/imports")
+        preview = await it.http.post(
+            "/admin/imports", data={**fields, "kind": "people"}, files={"file": ("people.csv", content, "text/csv")}
+        )
+        assert preview.status_code == 200, preview.text
+        assert "まだ何も変わっていません" in preview.text
+        action = preview.text.partition('action="/admin/imports/')[2].partition('"')[0]
+        token = preview.text.partition('name="form_token" value="')[2].partition('"')[0]
+        done = await it.http.post(
+            f"/admin/imports/{action}", data={"form_token": token, "key": str(uuid4())}, follow_redirects=True
+        )
+        assert "職員を取り込みました" in done.text
+
+
+async def test_a_broken_file_is_told_row_by_row(town: MidoriTown) -> None:
+    content = (
+        "職員番号,氏名,フリガナ,所属コード,職,職員の種類,常勤,メール,兼務所属コード,採用日\n"
+        "90001,架空 太郎,カクウ タロウ,9999,主事,正規,常勤,,,2026-04-01\n"
+    )
+    async with visitor(town.address, "admin") as it:
+        fields = await it.form("/admin", "/admin/imports")
+        answer = await it.http.post(
+            "/admin/imports",
+            data={**fields, "kind": "people"},
+            files={"file": ("people.csv", content.encode("cp932"), "text/csv")},
+        )
+        assert answer.status_code == 422
+        assert "2行目" in answer.text
+        assert "所属コード" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "sentence"),
+    [
+        ("consultations", "/", "「相談」は今つながりません"),
+        ("notifications", "/inbox", "「お知らせ」は今つながりません"),
+        ("leaders", "/coverage", "「選出・配置」は今つながりません"),
+    ],
+)
+async def test_a_service_that_is_down_is_told_and_the_rest_works(
+    town: MidoriTown, service: str, path: str, sentence: str
+) -> None:
+    async with visitor(town.address, "hr") as it:
+        async with town.without(service):
+            answer = await it.http.get(path)
+            assert sentence in answer.text
+            assert (await it.http.get("/trainings")).status_code == 200
+        assert sentence not in (await it.http.get(path)).text
