@@ -79,14 +79,16 @@ async def appointed(it: Running) -> UUID:
 async def test_an_appointment_travels_to_kafka_in_order(installation: Installation) -> None:
     async with running(build, installation) as it:
         await publish_town(installation)
-        await eventually(lambda: knows_the_town(it), timeout=30)
+        await eventually(lambda: knows_the_town(it), timeout=60)
         appointment = await appointed(it)
-        facts = await eventually(lambda: installation.facts_on("leaders.events", "taiwa.leaders.leader-appointed.v1"))
+        facts = await eventually(
+            lambda: installation.facts_on("leaders.events", "taiwa.leaders.leader-appointed.v1"), timeout=60
+        )
         assert [(fact.aggregate, fact.version) for fact in facts] == [(f"appointment/{appointment}", 1)]
 
         await installation.publish(StaffLeftV1(person_id=LEADER, effective_from=date(2026, 4, 1)), 2)
         [ended] = await eventually(
-            lambda: installation.facts_on("leaders.events", "taiwa.leaders.leader-term-ended.v1"), timeout=30
+            lambda: installation.facts_on("leaders.events", "taiwa.leaders.leader-term-ended.v1"), timeout=60
         )
         assert (ended.version, ended.value and ended.value["reason"]) == (2, "left")
         calls = [fact.version for fact in await installation.facts_on("leaders.events") if "call" in fact.aggregate]
@@ -96,13 +98,13 @@ async def test_an_appointment_travels_to_kafka_in_order(installation: Installati
 async def test_a_fiscal_year_ends_when_the_towns_clock_says_so(installation: Installation) -> None:
     async with running(build, installation) as it:
         await publish_town(installation)
-        await eventually(lambda: knows_the_town(it), timeout=30)
+        await eventually(lambda: knows_the_town(it), timeout=60)
         appointment = await appointed(it)
         await installation.publish(
             CivilClockSetV1(civil_at=at(date(2027, 4, 1), "00:00"), machine_at=machine_now()), 2, municipality="000000"
         )
         [ended] = await eventually(
-            lambda: installation.facts_on("leaders.events", "taiwa.leaders.leader-term-ended.v1"), timeout=30
+            lambda: installation.facts_on("leaders.events", "taiwa.leaders.leader-term-ended.v1"), timeout=60
         )
         assert ended.aggregate == f"appointment/{appointment}"
         assert ended.value is not None
