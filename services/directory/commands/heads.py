@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from uuid import UUID
 
 from chassis.calendar import at
@@ -39,6 +38,7 @@ async def announce_head(tx: Transaction, aggregate: str) -> None:
 async def _publish(tx: Transaction, wanted: dict[UUID, Headship]) -> None:
     sections = await sections_kept.lock_sections(tx.connection, tx.municipality, list(wanted))
     heads = await sections_kept.heads_on(tx.connection, tx.municipality, list(wanted), tx.today)
+    vacant = await sections_kept.vacant_since(tx.connection, tx.municipality, list(wanted), tx.today)
     changed = []
     for section in sections.values():
         head = heads.get(section.section_id)
@@ -47,17 +47,15 @@ async def _publish(tx: Transaction, wanted: dict[UUID, Headship]) -> None:
             changed.append(after)
     await sections_kept.save_sections(tx.connection, tx.municipality, changed)
     for after in changed:
+        head = heads.get(after.section_id)
+        since = head.effective_from if head else vacant.get(after.section_id, wanted[after.section_id].effective_from)
         event = SectionHeadAssignedV1(
             section_id=after.section_id,
             head_person_id=after.head_person_id,
             head_post=after.head_post or DEFAULT_HEAD_POST,
-            effective_from=_since(heads.get(after.section_id), wanted[after.section_id]),
+            effective_from=since,
         )
         tx.emit(event, version=after.version)
-
-
-def _since(head: Headship | None, wanted: Headship) -> date:
-    return head.effective_from if head else wanted.effective_from
 
 
 async def vacate_headships(tx: Transaction, changes: Iterable[Change]) -> None:

@@ -118,7 +118,10 @@ async def close_section(tx: Transaction, command: CloseSection) -> None:
     found = await kept.lock_section(tx.connection, tx.municipality, command.section_id)
     section = require_section(found, effective_from)
     belonging = await kept.count_belonging(tx.connection, tx.municipality, section.section_id, effective_from)
-    closed = close(section, effective_from, belonging)
+    close(section, effective_from, belonging)
+    await assign_heads(tx, [Headship(section.section_id, None, section.head_post, effective_from)])
+    vacated = await kept.lock_section(tx.connection, tx.municipality, command.section_id)
+    closed = close(vacated or section, effective_from, belonging)
     await kept.save_sections(tx.connection, tx.municipality, [closed])
     tx.emit(SectionClosedV1(section_id=closed.section_id, effective_from=effective_from), version=closed.version)
 

@@ -42,8 +42,8 @@ class NotTheLastTransfer(Refusal):
     """Only the newest posting of a person can be taken back."""
 
     code = "directory.not_the_last_transfer"
-    ja = "このあとに別の変更があります。新しいものから順に取り消してください。"
-    en = "Something later was recorded for this person. Take back the newest first."
+    ja = "このあとに別の変更があります。あとの異動から順に取り消すか、正しい所属への異動を登録してください。"
+    en = "Something later was recorded. Take back later transfers first, or transfer to the right section."
 
 
 class AbsenceUnknown(NotFound):

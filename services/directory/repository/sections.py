@@ -60,6 +60,11 @@ SELECT section_id, person_id, post, from_on FROM section_heads
 WHERE municipality = $1 AND section_id = ANY($2::uuid[]) AND from_on <= $3 AND (until_on IS NULL OR until_on >= $3)
 """
 
+SELECT_VACANT_SINCE = """
+SELECT section_id, max(until_on) + 1 AS since FROM section_heads
+WHERE municipality = $1 AND section_id = ANY($2::uuid[]) AND until_on < $3 GROUP BY section_id
+"""
+
 SELECT_HEADED = """
 SELECT section_id, person_id, post FROM section_heads
 WHERE municipality = $1 AND person_id = ANY($2::uuid[]) AND (until_on IS NULL OR until_on >= $3)
@@ -151,6 +156,14 @@ async def heads_on(
     return {
         row["section_id"]: Headship(row["section_id"], row["person_id"], row["post"], row["from_on"]) for row in rows
     }
+
+
+async def vacant_since(
+    connection: Connection, municipality: str, section_ids: Sequence[UUID], on: date
+) -> dict[UUID, date]:
+    """Since when the sections that have no head on a day have had none; a section that never had one is missing."""
+    rows = await connection.fetch(SELECT_VACANT_SINCE, municipality, list(section_ids), on)
+    return {row["section_id"]: row["since"] for row in rows}
 
 
 async def headed_by(

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chassis.auth import Caller
 from chassis.database import Database
-from chassis.http import allow
+from chassis.http import allow, anybody
+from chassis.refusals import Forbidden
 from services.directory.commands.accounts import Links
 from services.directory.commands.signing import Signer
 
@@ -52,6 +53,15 @@ Store = Annotated[Database, Depends(_database)]
 Signing = Annotated[Signer, Depends(_signer)]
 OneTimeLinks = Annotated[Links, Depends(_links)]
 
+
+async def _colleague(caller: Annotated[Caller, Depends(anybody)]) -> Caller:
+    """Somebody of the town. An adviser comes from outside and is not shown its people."""
+    if caller.has("adviser") and not caller.has("hr", "it_policy", "admin", "executive", "leader", "section_head"):
+        raise Forbidden
+    return caller
+
+
+Colleague = Annotated[Caller, Depends(_colleague)]
 Personnel = Annotated[Caller, Depends(allow("hr"))]
 Registrar = Annotated[Caller, Depends(allow("hr", "admin"))]
 Steward = Annotated[Caller, Depends(allow("hr", "it_policy", "admin"))]

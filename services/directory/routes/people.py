@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from chassis.auth import Caller
-from chassis.http import Commands, Page, Paging, Views, anybody
+from chassis.http import Commands, Page, Paging, Views
 from services.directory.commands.imports import Imported, ImportFile, import_people
 from services.directory.commands.numbers import AssignNumber, assign_number
 from services.directory.queries.people import PersonDetails, PersonView, list_people, one_person
-from services.directory.routes.fields import CSV_BODY, Body, Code, Day, DayQuery, Registrar, Search
+from services.directory.routes.fields import CSV_BODY, Body, Code, Colleague, Day, DayQuery, Registrar, Search
 
 router = APIRouter(tags=["people"])
 
@@ -26,7 +25,7 @@ class NewNumber(Body):
 
 @router.get("/people")
 async def get_people(
-    caller: Annotated[Caller, Depends(anybody)],
+    caller: Colleague,
     views: Views,
     paging: Paging,
     *,
@@ -40,7 +39,7 @@ async def get_people(
 
 
 @router.get("/people/{person_id}")
-async def get_person(person_id: UUID, caller: Annotated[Caller, Depends(anybody)], views: Views) -> PersonDetails:
+async def get_person(person_id: UUID, caller: Colleague, views: Views) -> PersonDetails:
     """One person; for hr with postings and absences."""
     async with views.of(caller) as view:
         return await one_person(view, caller, person_id)

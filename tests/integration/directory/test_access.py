@@ -67,21 +67,21 @@ async def test_a_link_works_once(admitted: Town) -> None:
     )
 
 
-@pytest.mark.parametrize("password", ["short", "xx-ADMIN-xx-1"])
-async def test_an_easy_password_is_refused_and_the_link_stays(town: Town, password: str) -> None:
-    body = {"link_token": town.link.link_token, "password": password}
-    problem = refused(await town.it.client().post("/passwords", json=body), 422, "request.invalid")
-    assert [error["field"] for error in problem["errors"]] == ["password"]
+async def test_an_easy_password_is_refused_and_the_link_stays(town: Town) -> None:
+    body = {"link_token": town.link.link_token}
+    for password in ("short", "xx-ADMIN-xx-1"):
+        answer = await town.it.client().post("/passwords", json={**body, "password": password})
+        assert [error["field"] for error in refused(answer, 422, "request.invalid")["errors"]] == ["password"]
     answer = await town.it.client().post("/passwords", json={**body, "password": PASSWORD})
     assert answer.status_code == 204
 
 
-@pytest.mark.parametrize("login", ["admin", "nobody"])
-async def test_five_failures_lock_a_login_whether_or_not_it_exists(admitted: Town, login: str) -> None:
-    for _ in range(FAILURES_ALLOWED - 1):
-        refused(await _log_in(admitted, login, "wrong"), 401, "directory.login_refused")
-    refused(await _log_in(admitted, login, "wrong"), 429, "directory.login_locked")
-    refused(await _log_in(admitted, login, PASSWORD), 429, "directory.login_locked")
+async def test_five_failures_lock_a_login_whether_or_not_it_exists(admitted: Town) -> None:
+    for login in ("admin", "nobody"):
+        for _ in range(FAILURES_ALLOWED - 1):
+            refused(await _log_in(admitted, login, "wrong"), 401, "directory.login_refused")
+        refused(await _log_in(admitted, login, "wrong"), 429, "directory.login_locked")
+        refused(await _log_in(admitted, login, PASSWORD), 429, "directory.login_locked")
 
 
 async def test_an_administrator_unlocks_a_login(admitted: Town) -> None:
