@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from taiwa import secret_values
 from taiwa.cli.application import app, console
+from taiwa.cli.environment import operated
 from taiwa.mendable import Mendable
 from taiwa.services import SERVICES
 
@@ -36,6 +38,46 @@ def make_secrets(
             f"Secrets cannot be made in {directory}: {fault.strerror}.",
             "Run it as root, on a folder that can be written.",
         ) from fault
+
+
+MODE = {
+    "production": {"environment": "production", "simulated_clock": "false"},
+    "demo": {"environment": "demo", "simulated_clock": "true"},
+}
+"""What every service reads beside its secrets: whether this is a demo, whose clock may be simulated."""
+
+
+@app.command("mode")
+def set_mode(
+    directory: Annotated[Path, typer.Argument(help="Where the secrets stand.")],
+    *,
+    demo: Annotated[bool, typer.Option("--demo", help="Make it a demo, if nothing was ever started here.")] = False,
+) -> None:
+    """Say once whether an installation in containers is a demo; an installation stays what it is. Needs root."""
+    known = directory / "environment"
+    if demo and known.exists() and known.read_text() != "demo" and asyncio.run(_has_databases()):
+        raise Mendable(
+            "This installation is in production; a demo would simulate its clock.",
+            "Use a project of its own: docker compose -p taiwa-demo --profile demo up",
+        )
+    if known.exists() and not demo:
+        return
+    for name, value in MODE["demo" if demo else "production"].items():
+        draft = directory / f"{name}.draft"
+        draft.write_text(value)
+        draft.chmod(0o444)
+        draft.replace(directory / name)
+
+
+async def _has_databases() -> bool:
+    """Whether a service's database was made."""
+    import asyncpg  # noqa: PLC0415 - only here
+
+    connection = await asyncpg.connect(operated(Path()).require_admin())
+    try:
+        return bool(await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = ANY ($1)", SERVICES))
+    finally:
+        await connection.close()
 
 
 def _owners() -> dict[str, int]:
