@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
 import httpx
 
 from chassis.installation import Tenancy, install
@@ -63,6 +64,7 @@ class Installation:
     kind: Kind
     progress: Progress
     postgres: Postgres = field(init=False)
+    _checkpoint: asyncio.Task[None] | None = field(init=False, default=None)
     supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +126,9 @@ class Installation:
 
     async def stop(self) -> None:
         """Stop everything in order, within ten seconds."""
+        if self._checkpoint is not None:
+            self._checkpoint.cancel()
+            await asyncio.wait([self._checkpoint])
         await self.supervisor.stop_all()
         for log in self._logs.values():
             log.close()
@@ -146,10 +151,13 @@ class Installation:
             )
             await self.supervisor.wait_ready("postgres")
         settings = self.settings()
+        ran = []
         with self.progress.step("databases", "Databases and roles, migrated"):
             for name in SERVICES:
                 password = self.state.secret(f"{name}.password").read_text()
-                await install(server.url, settings, Tenancy(name, password, migrations_of(name)))
+                ran += await install(server.url, settings, Tenancy(name, password, migrations_of(name)))
+        if ran:
+            self._checkpoint = asyncio.create_task(_checkpoint(server.url))
 
     async def _start_kafka(self, kafka: Kafka) -> None:
         with self.progress.step("kafka", "Apache Kafka 4.4"):
@@ -210,6 +218,15 @@ class Installation:
             log.write(line + "\n")
             log.flush()
         self.progress.line(name, line)
+
+
+async def _checkpoint(url: str) -> None:
+    """Sync new databases to the disk now: thousands of files, which an early Ctrl-C would otherwise wait for."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
 
 
 def _in_thread(check: Callable[[], bool]) -> Callable[[], asyncio.Future[bool]]:

@@ -10,11 +10,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections import namedtuple
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -36,7 +36,7 @@ def test_a_port_in_use_is_named_with_its_process_and_the_option() -> None:
 
 
 def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = namedtuple("usage", "total used free")(100, 95, 5_000_000)  # noqa: PYI024 - stands in for the system's
+    usage = SimpleNamespace(total=100_000_000, used=95_000_000, free=5_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(Mendable, match="5 MB are free") as told:
         State(tmp_path / "state").require_space()
