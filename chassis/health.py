@@ -79,12 +79,17 @@ class Liveness(BaseModel):
 
 @dataclass(slots=True)
 class WatchedLoop:
-    """A loop of this process. ``fault`` is set by its supervisor, ``standing`` tells why the loop itself waits."""
+    """A loop of this process. ``progress`` is when it last got on, ``standing`` tells why the loop itself waits."""
 
     name: str
     progress: Callable[[], float]
     standing: Callable[[], str | None] = lambda: None
-    fault: str | None = None
+    _fault: str | None = None
+    _failed_at: float = 0.0
+
+    def fail(self, fault: str) -> None:
+        """Its supervisor saw it fail; that is its reason until it gets on again."""
+        self._fault, self._failed_at = fault, monotonic()
 
     @property
     def age(self) -> float:
@@ -94,7 +99,9 @@ class WatchedLoop:
     @property
     def reason(self) -> str | None:
         """Why it waits, if it says so."""
-        return self.fault or self.standing()
+        if self._fault is not None and self.progress() <= self._failed_at:
+            return self._fault
+        return self.standing()
 
     @property
     def stalled(self) -> bool:

@@ -68,10 +68,10 @@ async def keep_running(service: str, loop: WatchedLoop, run: Run, stop: asyncio.
             await run(stop)
             if stop.is_set():
                 return
-            loop.fault = "it ended by itself"
+            loop.fail("it ended by itself")
             _log.error("loop.ended", service=service, loop=loop.name)
         except Exception as error:  # noqa: BLE001  whatever it is, the other loops go on and this one is tried again
-            loop.fault = f"it failed ({type(error).__name__}) and is begun again"
+            loop.fail(f"it failed ({type(error).__name__}) and is begun again")
             _log.error("loop.fault", service=service, loop=loop.name, exc_info=error)
         metrics.LOOP_FAULTS.labels(service, loop.name).inc()
         pause = FIRST_PAUSE if monotonic() - began > _CALM_SECONDS else pause
@@ -86,14 +86,11 @@ class _OwnLoop:
     loop: Loop
     database: Database
     got_on: float = field(default_factory=monotonic)
-    watched: WatchedLoop | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             done = await self.loop.run(self.database)
             self.got_on = monotonic()
-            if self.watched is not None:
-                self.watched.fault = None
             if not done:
                 await _wait(stop, self.loop.pause)
 
@@ -187,8 +184,8 @@ class Hosted:
             for each in self.service.loops:
                 own = _OwnLoop(each, self.worker)
                 # The default binds this round's loop, not the last one's.
-                own.watched = WatchedLoop(each.name, lambda own=own: own.got_on)  # type: ignore[misc]  # mypy #12557
-                self._start("consumer", own.watched, own.run)
+                watched = WatchedLoop(each.name, lambda own=own: own.got_on)  # type: ignore[misc]  # mypy #12557
+                self._start("consumer", watched, own.run)
         if "timers" in self.roles:
             timers = Timers(self.service, self.worker, self.installation)
             self._start("timers", WatchedLoop("timers", timers.progress, timers.standing), timers.run)

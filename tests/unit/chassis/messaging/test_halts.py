@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chassis.consumer.halts import PROBE_SECONDS, Halts
+from chassis.consumer.halts import PROBE_SECONDS, WHOLE, Halts
 from chassis.consumer.ledger import Stop
 
 PLACE = ("source.events", 3)
@@ -21,6 +21,19 @@ def test_a_stopped_consumer_stands_still_until_its_row_is_deleted() -> None:
     assert halts.stands_still(PLACE), "it is not probed"
     halts.reconcile([], 10 * PROBE_SECONDS)
     assert not halts.stands_still(PLACE)
+
+
+def test_a_log_that_fits_again_clears_its_stop_by_itself() -> None:
+    stop = Stop("stopped", "another generation", "taiwa republish source")
+    halts = Halts()
+    halts.note(stop, 0)
+    halts.unsaved.clear()
+    halts.reconcile([stop], PROBE_SECONDS)
+    assert halts.probing_whole
+    assert not halts.stands_still(PLACE)
+    halts.passed(WHOLE)
+    assert halts.cleared == [WHOLE]
+    assert halts.stopped is None
 
 
 def test_a_stop_survives_a_restart() -> None:

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from chassis import serve
+from chassis.clocks import monotonic
+from chassis.health import WatchedLoop
+from chassis.serve import keep_running
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were asked for; none is kept."""
+    asked: list[float] = []
+
+    async def wait(stop: asyncio.Event, seconds: float) -> None:
+        asked.append(seconds)
+        if len(asked) == 8:
+            stop.set()
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(serve, "_wait", wait)
+    return asked
+
+
+async def test_a_faulted_loop_is_begun_again_after_a_growing_pause(pauses: list[float]) -> None:
+    loop = WatchedLoop("loop", lambda: 0.0)
+
+    async def run(stop: asyncio.Event) -> None:
+        del stop
+        raise ValueError("no")
+
+    await keep_running("leaders", loop, run, asyncio.Event())
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert loop.reason == "it failed (ValueError) and is begun again"
+
+
+def test_a_fault_is_forgotten_when_the_loop_gets_on() -> None:
+    got_on = [0.0]
+    loop = WatchedLoop("loop", lambda: got_on[0])
+    loop.fail("it failed")
+    assert loop.reason == "it failed"
+    got_on[0] = monotonic()
+    assert loop.reason is None
+
+
+async def test_a_loop_that_ends_by_itself_is_begun_again(pauses: list[float]) -> None:
+    loop = WatchedLoop("loop", lambda: 0.0)
+
+    async def run(stop: asyncio.Event) -> None:
+        del stop
+
+    await keep_running("leaders", loop, run, asyncio.Event())
+    assert len(pauses) == 8
+    assert loop.reason == "it ended by itself"
+
+
+async def test_a_loop_that_stops_when_asked_is_no_fault() -> None:
+    loop, stop = WatchedLoop("loop", lambda: 0.0), asyncio.Event()
+
+    async def run(stop: asyncio.Event) -> None:
+        stop.set()
+
+    await keep_running("leaders", loop, run, stop)
+    assert loop.reason is None
+
+
+def test_the_steps_of_a_stop_take_eight_seconds_together() -> None:
+    assert sum(serve.STOP_SECONDS.values()) == 8
+    assert list(serve.STOP_SECONDS) == ["requests", "consumer", "timers", "relay", "connections"]
