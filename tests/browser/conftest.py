@@ -14,15 +14,6 @@ from tests.browser.town import MidoriTown, midori_town
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep this folder's tests together: the town is told once, in one worker and one event loop."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"))
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def town(postgres_url: str, kafka: str) -> AsyncIterator[MidoriTown]:
     """みどり町 on 13 April 2026, all services running."""

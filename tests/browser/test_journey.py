@@ -11,9 +11,11 @@ from playwright.async_api import Page, expect
 
 from chassis.testing import eventually
 from taiwa.demo.filling import ROSTER
-from tests.browser.town import MidoriTown, log_in
-from tests.browser.visitor import visitor
+from tests.browser.town import TOGETHER, MidoriTown, log_in
+from tests.browser.visitor import told, visitor
 from tests.installation.browser import Chromium
+
+pytestmark = TOGETHER
 
 PATIENCE = 20_000
 """Milliseconds in which a fact must have travelled; all the town shares this machine."""
@@ -177,7 +179,7 @@ async def test_a_file_is_previewed_before_it_is_imported(town: MidoriTown) -> No
         preview = await it.http.post(
             "/admin/imports", data={**fields, "kind": "people"}, files={"file": ("people.csv", content, "text/csv")}
         )
-        assert preview.status_code == 200, preview.text
+        assert preview.status_code == 200, told(preview)
         assert "まだ何も変わっていません" in preview.text
         action = preview.text.partition('action="/admin/imports/')[2].partition('"')[0]
         token = preview.text.partition('name="form_token" value="')[2].partition('"')[0]

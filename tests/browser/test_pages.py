@@ -8,8 +8,10 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import ConsoleMessage, Page
 
-from tests.browser.town import MidoriTown, log_in
+from tests.browser.town import TOGETHER, MidoriTown, log_in
 from tests.installation.browser import DESKTOP, PHONE, Chromium
+
+pytestmark = TOGETHER
 
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 WIDTHS = (320, 390, 1024, 1366)

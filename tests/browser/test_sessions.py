@@ -14,8 +14,10 @@ from chassis.clocks import machine_now
 from chassis.testing import eventually
 from services.portal import repository
 from services.portal.domain import Session, session_hash
-from tests.browser.town import LOGINS, MidoriTown
-from tests.browser.visitor import Visitor, visitor
+from tests.browser.town import LOGINS, TOGETHER, MidoriTown
+from tests.browser.visitor import Visitor, told, visitor
+
+pytestmark = TOGETHER
 
 
 async def test_without_a_login_every_page_leads_to_it_and_back(town: MidoriTown) -> None:
@@ -95,7 +97,7 @@ async def test_a_session_ends_by_itself(town: MidoriTown) -> None:
         secret = it.http.cookies["taiwa_session"].partition(".")[2]
         async with town.services["portal"].worker.scoped("*") as connection:
             await connection.execute(
-                "UPDATE sessions SET ends_at = ends_at - $2 WHERE session_hash = $1",
+                "UPDATE sessions SET ends_at = ends_at - $2::interval WHERE session_hash = $1",
                 session_hash(secret),
                 timedelta(hours=8),
             )
@@ -149,7 +151,7 @@ async def test_a_first_password_is_set_once_by_its_link(town: MidoriTown) -> Non
                 "login": f"hatanaka{uuid4().hex[:6]}",
             },
         )
-        assert made.status_code == 200, made.text
+        assert made.status_code == 200, told(made)
         token = made.text.partition("/first-password?token=")[2].partition("<")[0]
         page_of_link = f"/first-password?token={token}"
         for expected in (303, 422):
@@ -157,7 +159,7 @@ async def test_a_first_password_is_set_once_by_its_link(town: MidoriTown) -> Non
             answer = await newcomer.http.post(
                 "/first-password", data={**form, "password": "naga-i-aikotoba-1", "again": "naga-i-aikotoba-1"}
             )
-            assert answer.status_code == expected, answer.text
+            assert answer.status_code == expected, told(answer)
         assert "使用済み" in answer.text
 
 

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 import uvicorn
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
@@ -23,6 +24,13 @@ from taiwa.demo import story
 from taiwa.demo.filling import Author
 from taiwa.local import ports
 from taiwa.services import SERVICES, WITH_CLOCK
+
+TOGETHER = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.asyncio(loop_scope="session"),
+]
+"""Marks of every module here: the town is told once, in one worker and one event loop."""
 
 LOGINS = {login.role: login for login in story.LOGINS}
 

@@ -16,6 +16,12 @@ _INPUT = re.compile(r"<input\b[^>]*>")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 
 
+def told(answer: httpx.Response) -> str:
+    """The words of a page's main part."""
+    main = answer.text.partition("<main")[2].partition("</main>")[0]
+    return re.sub(r"\s*<[^>]*>\s*", " ", f"<main{main}")
+
+
 @dataclass
 class Visitor:
     """Somebody at the portal."""
@@ -25,9 +31,9 @@ class Visitor:
     async def form(self, path: str, action: str) -> dict[str, str | list[str]]:
         """Open a page and give the hidden and preset fields of its form for ``action``."""
         page = await self.http.get(path)
-        assert page.status_code == httpx.codes.OK, page.text
+        assert page.status_code == httpx.codes.OK, told(page)
         found = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)
-        assert found is not None, (action, page.text)
+        assert found is not None, (action, told(page))
         fields: dict[str, str | list[str]] = {}
         for each in _INPUT.findall(found.group()):
             attributes = dict(_ATTRIBUTE.findall(each))
@@ -51,5 +57,5 @@ async def visitor(address: str, role: str | None = None) -> AsyncIterator[Visito
         it = Visitor(http)
         if role is not None:
             answer = await it.log_in(role)
-            assert answer.status_code == httpx.codes.SEE_OTHER, answer.text
+            assert answer.status_code == httpx.codes.SEE_OTHER, told(answer)
         yield it

@@ -225,9 +225,6 @@ def bare_page(request: Request, template: str, *, status: int = 200, secret: str
 
 def login_address(request: Request) -> str:
     """Where somebody goes who is not logged in, and comes back from."""
-    if request.method != "GET" or request.url.path == "/":
-        return "/login"
-    wanted = request.headers.get("hx-current-url", "") if "hx-request" in request.headers else ""
-    if wanted:
+    if request.method != "GET" or request.url.path == "/" or "hx-request" in request.headers:
         return "/login"
     return f"/login?next={quote(request.url.path + (f'?{request.url.query}' if request.url.query else ''), safe='/')}"

@@ -36,6 +36,8 @@ _TITLES = {
     500: "処理できませんでした",
     503: "今はつながりません",
 }
+_SENTENCES = {"request.no_such_path": "このページはありません。今日の仕事から選び直してください。"}
+"""Said otherwise than to a program."""
 _UNAUTHORIZED = 401
 
 
@@ -108,7 +110,8 @@ def _without(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[tuple[
 def _page(request: Request, content: bytes) -> Response:
     problem = ProblemDetails.model_validate_json(content)
     title = _TITLES.get(problem.status, "できませんでした")
-    return bare_page(request, "fault.html", status=problem.status, title=title, sentence=problem.detail)
+    sentence = _SENTENCES.get(problem.code, problem.detail)
+    return bare_page(request, "fault.html", status=problem.status, title=title, sentence=sentence)
 
 
 def _go_to_login(request: Request) -> Response:
