@@ -20,8 +20,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from chassis.clocks import monotonic
-from chassis.consumer.halts import Halts
-from chassis.consumer.ledger import Ledger, Offset, Partition, Stop
+from chassis.consumer.halts import WHOLE, Halts
+from chassis.consumer.ledger import REPUBLISH, Ledger, Offset, Partition, Stop
 from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.kafka import cluster_id
 from chassis.settings import InstallationSettings
@@ -61,7 +61,7 @@ class Logs:
 
 def republish(topic: str) -> str:
     """The command that mends a log which does not fit."""
-    return f"taiwa republish {topic.partition('.')[0]}"
+    return f"{REPUBLISH} {topic.partition('.')[0]}"
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -79,6 +79,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._client: Callable[[], AIOKafkaConsumer] | None = None
         self.in_hand = asyncio.Lock()
         self.expected: dict[Partition, int | None] = {}
+        self._logs_are_known = False
         self.suspects: dict[Partition, str] = {}
         """Partitions that did not fit once; twice for the same reason is a stop."""
 
@@ -125,6 +126,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self.client.pause(*assigned)  # before any await: no record may flow yet
         partitions = [self.partition(it) for it in assigned]
         self.expected.update(dict.fromkeys(partitions))
+        self._logs_are_known = False  # topics may have been made anew, which is what made this assignment
         await self.position(partitions)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
@@ -136,8 +138,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     async def go_on(self) -> None:
         """Position and resume whatever is paused without a reason to be."""
         if waiting := [it for it, at in self.expected.items() if at is None and not self._halts.stands_still(it)]:
-            if self.suspects:
-                await self._logs.refresh()
+            self._logs_are_known = self._logs_are_known and not self._halts.probing_whole
             await self.position(waiting)
 
     async def position(self, partitions: Sequence[Partition]) -> None:
@@ -145,6 +146,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         if self.client is None or not partitions:
             return
         try:
+            if not self._logs_are_known:
+                await self._logs.refresh()
+                self._logs_are_known = True
             places = [self.kafka(it) for it in partitions]
             begin = {self.partition(it): at for it, at in (await self.client.beginning_offsets(places)).items()}
             end = {self.partition(it): at for it, at in (await self.client.end_offsets(places)).items()}
@@ -154,7 +158,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 saved = await self._ledger.stops(connection)
             self._halts.reconcile(saved, monotonic())
             for partition in partitions:
+                if self._halts.stands_still(partition):
+                    continue
                 self._seek(partition, rows, begin[partition], end[partition])
+            if self._halts.probing_whole:
+                self._halts.passed(WHOLE)
         except Exception as error:  # noqa: BLE001  whatever it is, nothing flows until a later attempt succeeds
             _log.warning("consumer.not_positioned", group=self._ledger.consumer, error=repr(error))
 
@@ -171,9 +179,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         elif self.client is not None and partition in self.expected:
             with contextlib.suppress(IllegalStateError):  # revoked meanwhile
                 self.client.seek(self.kafka(partition), row.next)
-                if not self._halts.stands_still(partition):
-                    self.expected[partition] = row.next
-                    self.client.resume(self.kafka(partition))
+                self.expected[partition] = row.next
+                self.client.resume(self.kafka(partition))
 
     def hold_back(self, partition: Partition) -> None:
         """Fetch no more of a partition until :meth:`go_on` positions it anew."""
@@ -187,6 +194,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     def suspect(self, partition: Partition, reason: str) -> bool:
         """The log does not fit here; true if it did not for the same reason before, after positioning anew."""
         again = self.suspects.get(partition) == reason
+        self._logs_are_known = False
         self.suspects[partition] = reason
         self.hold_back(partition)
         return again

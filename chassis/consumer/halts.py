@@ -1,8 +1,8 @@
 """Which partitions stand still, why, and when they are tried again. Pure.
 
-Promise: a stop has a reason and survives a restart. ``stopped`` (the whole consumer: a bad deploy, a log that does not
-fit) waits for an operator; ``paused`` (a transient fault that outlasted its retries) and ``blocked`` (a key over its
-limit) are probed by themselves, and a probe that passes clears them.
+Promise: a stop has a reason and survives a restart. A consumer stopped because most events fail waits for an operator.
+One stopped because a log does not fit, a ``paused`` partition (a transient fault that outlasted its retries) and a
+``blocked`` one (a key over its limit) are probed by themselves, and a probe that passes clears them.
 
 Proven by ``tests/unit/chassis/messaging/test_halts.py``.
 """
@@ -56,7 +56,12 @@ class Halts:
 
     def stands_still(self, partition: Partition) -> bool:
         """Whether this partition must not be consumed now."""
-        return WHOLE in self._stops or (partition in self._stops and partition not in self._probing)
+        return any(place in self._stops and place not in self._probing for place in (WHOLE, partition))
+
+    @property
+    def probing_whole(self) -> bool:
+        """Whether the stop of the whole consumer is being probed."""
+        return WHOLE in self._probing
 
     def reconcile(self, saved: Iterable[Stop], now: float) -> None:
         """Take over the table's rows: what an operator deleted is forgotten, what is due is probed."""
@@ -68,7 +73,7 @@ class Halts:
         for place, stop in rows.items():
             if place not in self._stops:
                 self._set(stop, now)
-            elif place != WHOLE and self._probe_at[place] <= now:
+            elif stop.probed and self._probe_at[place] <= now:
                 self._probing.add(place)
 
     def passed(self, partition: Partition) -> None:

@@ -22,6 +22,9 @@ from faststream.kafka.message import KafkaMessage
 POLL_MS = 500
 """Longest wait of one poll; records end it at once."""
 
+METADATA_MS = 10_000
+"""How soon topics that were made anew are noticed; the default is five minutes."""
+
 BATCH = 1000
 """Most records handed over at once."""
 
@@ -55,6 +58,7 @@ class Hosting:
             apply_types=False,
             allow_auto_create_topics=False,
             graceful_timeout=20.0,
+            metadata_max_age_ms=METADATA_MS,
         )
         self._subscriber = self._broker.subscriber(
             *topics,

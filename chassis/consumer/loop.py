@@ -89,7 +89,6 @@ class Consumer:
             await waited(stop, pause)
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        await self._logs.refresh()
         assignment = self._assignment
         prefix = self._installation.prefix
         hosting = Hosting(

@@ -137,10 +137,12 @@ class Relay:
             await log.resign()
         except BaseException:
             # The session may still hold the lock or be in the middle of a statement: it is not reused.
-            connection.terminate()
+            with contextlib.suppress(asyncpg.InterfaceError):  # the server ended it first
+                connection.terminate()
             raise
         finally:
-            await self._database.pool.release(connection)
+            with contextlib.suppress(asyncpg.InterfaceError):
+                await self._database.pool.release(connection)
 
     async def _relay(self, log: EventLog, publisher: Publisher, place: Place, stop: asyncio.Event) -> None:
         idle = SHORTEST_POLL

@@ -155,7 +155,6 @@ async def bare(installation: Installation, sink: Toy, rows: int) -> float:
         f"{settings.prefix}source.events", bootstrap_servers=settings.kafka, enable_auto_commit=False,
         auto_offset_reset="earliest", group_id=f"bare-{uuid4()}",
     )  # fmt: skip
-    await consumer._logs.refresh()
     await client.start()
     try:
         consumer._assignment.attach(lambda: client)

@@ -1,0 +1,159 @@
+"""The consumer's own places: offsets, versions, restarts, rebalances, other logs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from chassis.civil_clock import civil_clock_projection
+from chassis.consumer.decide import Verdict
+from chassis.metrics import CONSUMER_RECORDS
+from chassis.service import Service
+from chassis.testing import Installation
+from chassis.topics import delete_topics, ensure_topics, generations
+from taiwa_contracts.event import Event, Instant
+from tests.integration.messaging.facts import ThingMadeV1
+from tests.integration.messaging.services import HERE, TOPICS, Toy, ToySettings, sink_service, toy, until
+
+
+async def effects(sink: Toy, count: int) -> list[tuple[str, int]] | None:
+    rows = await sink.rows("SELECT thing_id, version FROM effects ORDER BY id")
+    found = [(it["thing_id"], it["version"]) for it in rows]
+    return found if len(found) >= count else None
+
+
+async def test_a_restarted_consumer_goes_on_where_it_stood(installation: Installation) -> None:
+    async with toy(sink_service(installation), installation) as sink:
+        sink.consumer()
+        await installation.publish(ThingMadeV1(thing_id="a"), 1)
+        await until(lambda: effects(sink, 1))
+        await sink.stop()
+        await installation.publish(ThingMadeV1(thing_id="a"), 2)
+        sink.consumer()
+        assert await until(lambda: effects(sink, 2)) == [("a", 1), ("a", 2)]
+
+
+async def test_two_consumers_share_the_partitions_and_hand_them_over_without_repeating(
+    installation: Installation,
+) -> None:
+    """A second process joins and leaves while events flow; each takes effect once, in order."""
+    keys, versions = 8, 12
+    async with toy(sink_service(installation), installation) as sink:
+        sink.consumer()
+
+        async def publish() -> None:
+            for version in range(1, versions + 1):
+                for number in range(keys):
+                    await installation.publish(ThingMadeV1(thing_id=f"k{number}"), version)
+
+        async def join_and_leave() -> None:
+            other = Toy(sink.service, installation, sink.api, sink.worker)
+            other.consumer()
+            await asyncio.sleep(4)
+            await other.stop()
+
+        await asyncio.gather(publish(), join_and_leave())
+        found = await until(lambda: effects(sink, keys * versions), 40)
+        by_key: dict[str, list[int]] = {}
+        for thing, version in found:
+            by_key.setdefault(thing, []).append(version)
+        assert set(map(tuple, by_key.values())) == {tuple(range(1, versions + 1))}
+
+
+async def test_a_zombies_late_batch_is_dropped_by_the_locked_offset(installation: Installation) -> None:
+    """The process that was paused holds records that another one has applied since."""
+    async with toy(sink_service(installation), installation) as sink:
+        zombie = sink.consumer()
+        handed: list[Any] = []
+        together = zombie._batches.together
+
+        async def keep(deliveries: Any) -> None:
+            handed.append(deliveries)
+            await together(deliveries)
+
+        zombie._batches.together = keep  # type: ignore[method-assign]
+        await installation.publish(ThingMadeV1(thing_id="a"), 1)
+        await until(lambda: effects(sink, 1))
+        skipped = CONSUMER_RECORDS.labels("sink", Verdict.SKIP.value)._value.get()
+        await together(handed[0])
+        await zombie._batches.one(handed[0][0].partition, handed[0][0].records[0])
+        assert await effects(sink, 1) == [("a", 1)]
+        assert CONSUMER_RECORDS.labels("sink", Verdict.SKIP.value)._value.get() == skipped + 2
+
+
+async def test_a_topic_that_was_made_anew_stops_the_consumer_with_the_command(installation: Installation) -> None:
+    async with toy(sink_service(installation), installation) as sink:
+        sink.consumer()
+        for version in range(1, 4):
+            await installation.publish(ThingMadeV1(thing_id="a"), version)
+        await until(lambda: effects(sink, 3))
+        await sink.stop()
+        await delete_topics(installation.settings, ["source.events"])
+        await ensure_topics(installation.settings, TOPICS)
+        assert (await generations(installation.settings))["source.events"] == 2
+        sink.consumer()
+
+        async def stopped() -> list[dict[str, Any]] | None:
+            return await sink.rows("SELECT scope, reason, command FROM stops") or None
+
+        (stop,) = await until(stopped)
+        assert stop["scope"] == "stopped"
+        assert stop["command"] == "taiwa republish source"
+        assert "generation" in stop["reason"]
+
+
+async def test_what_was_applied_is_shown_to_the_api_of_its_town_only(installation: Installation) -> None:
+    async with toy(sink_service(installation), installation) as sink:
+        sink.consumer()
+        event_id = await installation.publish(ThingMadeV1(thing_id="a"), 1)
+        await until(lambda: effects(sink, 1))
+        statement = "SELECT owner, aggregate, version, event_id FROM versions WHERE consumer = 'sink'"
+        async with sink.api.reading("999997") as connection:
+            assert [tuple(row) for row in await connection.fetch(statement)] == [("source", "thing/a", 1, event_id)]
+        async with sink.api.reading("999989") as connection:
+            assert await connection.fetch(statement) == []
+
+
+async def test_kafka_is_told_the_offsets_so_that_lag_can_be_displayed(installation: Installation) -> None:
+    async with toy(sink_service(installation), installation) as sink:
+        consumer = sink.consumer()
+        await installation.publish(ThingMadeV1(thing_id="a"), 1)
+        await until(lambda: effects(sink, 1))
+        assert await consumer._assignment.lag() == {"source.events": 0, "source.owners": 0}
+
+
+class ClockSetV1(Event):
+    """A jump of the simulated clock."""
+
+    TYPE: ClassVar[str] = "taiwa.source.clock-set.v1"
+    TOPIC: ClassVar[str] = "source.events"
+    AGGREGATE: ClassVar[str] = "clock"
+    KEY: ClassVar[tuple[str, ...]] = ()
+    civil_at: Instant
+    machine_at: Instant
+
+
+async def test_the_newest_jump_of_the_civil_clock_holds_for_the_whole_installation(
+    installation: Installation,
+) -> None:
+    service = Service(
+        name="sink",
+        title="sink",
+        settings=ToySettings(installation=installation.settings, database_password="x"),
+        migrations=HERE / "sink" / "migrations",
+        projections=(civil_clock_projection(ClockSetV1, "sink.civil_clock"),),
+    )
+    newest = datetime(2026, 5, 1, tzinfo=UTC)
+    async with toy(service, installation) as sink:
+        sink.consumer()
+        for version, machine in enumerate((2, 3, 1), start=1):
+            jump = ClockSetV1(civil_at=newest.replace(month=machine + 3), machine_at=newest.replace(day=machine))
+            await installation.publish(jump, version, municipality="000000", event_id=uuid4())
+
+        async def all_seen() -> bool:
+            return bool(await sink.value("SELECT version = 3 FROM versions"))
+
+        await until(all_seen)
+        assert await sink.value("SELECT civil_at FROM civil_clock") == newest.replace(month=6)
