@@ -16,12 +16,13 @@ import httpx
 
 from chassis.installation import Tenancy, install
 from chassis.settings import InstallationSettings
-from taiwa.local import jars, ports
+from taiwa.local import jars, nursery, ports
 from taiwa.local.environment import DEFAULT_PORTS, Kind, base_url, variables
 from taiwa.local.kafka import Kafka
+from taiwa.local.nursery import Nursery
 from taiwa.local.postgres import Postgres
 from taiwa.local.state import State
-from taiwa.local.supervisor import Child, Supervisor
+from taiwa.local.supervisor import Child, Process, Supervisor
 from taiwa.mendable import Mendable
 from taiwa.progress import Progress
 from taiwa.services import SERVICES, make_topics, migrations_of
@@ -64,11 +65,13 @@ class Installation:
     kind: Kind
     progress: Progress
     postgres: Postgres = field(init=False)
+    _nursery: Nursery | None = field(init=False, default=None)
     _checkpoint: asyncio.Task[None] | None = field(init=False, default=None)
     supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:
         self.postgres = Postgres(self.state.root / "postgres", self.chosen["postgres"])
+        self._nursery = Nursery() if nursery.AVAILABLE else None
         self.supervisor = Supervisor(self.state, self._show, self.chosen)
         self._logs = {name: (self.state.root / "logs" / f"{name}.log").open("w") for name in (*SERVICES, "mail")}
 
@@ -111,6 +114,8 @@ class Installation:
         self.state.remember("ports", self.chosen)
         self.state.remember("kind", self.kind)
         await self.supervisor.open()
+        if self._nursery is not None:
+            self._nursery.warm()
         locked, folder = jars.locked(), jars.folder()
         missing = jars.missing(locked, folder)
         if missing:
@@ -121,6 +126,8 @@ class Installation:
         self._start_mail()
         await asyncio.gather(self._start_postgres(), self._start_kafka(kafka))
         with self.progress.step("services", f"Services: {', '.join(SERVICES)}"):
+            if self._nursery is not None:
+                await asyncio.to_thread(self._nursery.wait_warm)
             self.supervisor.start(*(self._service(name) for name in SERVICES))
             await self.supervisor.wait_ready(*SERVICES)
 
@@ -130,6 +137,8 @@ class Installation:
             self._checkpoint.cancel()
             await asyncio.wait([self._checkpoint])
         await self.supervisor.stop_all()
+        if self._nursery is not None:
+            self._nursery.close()
         for log in self._logs.values():
             log.close()
 
@@ -184,24 +193,29 @@ class Installation:
             f"--http-port={self.chosen['mail']}",
             f"--directory={self.state.root / 'mail'}",
         ]
-        self.supervisor.start(self._python("mail", command, f"http://{ports.LOOPBACK}:{self.chosen['mail']}/health", 2))
+        health = f"http://{ports.LOOPBACK}:{self.chosen['mail']}/health"
+        self.supervisor.start(self._child("mail", lambda: self._popen(command), health, 2))
 
     def _service(self, name: str) -> Child:
-        command = [sys.executable, "-m", "taiwa", "serve", name]
+        def spawn() -> Process:
+            if self._nursery is not None:
+                return self._nursery.spawn(["serve", name], self.environment())
+            return self._popen([sys.executable, "-m", "taiwa", "serve", name])
+
         wave = 0 if name == "portal" else 1
-        return self._python(name, command, f"{self.base_url(name)}/health/ready", wave)
+        return self._child(name, spawn, f"{self.base_url(name)}/health/ready", wave)
 
-    def _python(self, name: str, command: list[str], health_url: str, wave: int) -> Child:
-        def spawn() -> subprocess.Popen[bytes]:
-            return subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=self.environment(),
-                start_new_session=True,
-            )
+    def _popen(self, command: list[str]) -> Process:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=self.environment(),
+            start_new_session=True,
+        )
 
+    def _child(self, name: str, spawn: Callable[[], Process], health_url: str, wave: int) -> Child:
         async def ready() -> bool:
             try:
                 async with httpx.AsyncClient(timeout=2, trust_env=False) as client:

@@ -11,9 +11,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from taiwa.local.state import Run, Running, State
 from taiwa.mendable import Mendable
@@ -28,6 +28,27 @@ STOP_SECONDS = 8.0
 
 WAVES_STOPPED_BY = (3.0, 6.5, 8.0, 9.5)
 """Seconds after which a wave that has not stopped is killed, counted from the beginning of the whole stop."""
+
+
+class Process(Protocol):
+    """What the supervisor needs of a process; :class:`subprocess.Popen` has it."""
+
+    pid: int
+    returncode: int | None
+
+    @property
+    def stdout(self) -> Iterable[bytes] | None:
+        """Its output, line by line; ``None`` where it writes elsewhere."""
+
+    def poll(self) -> int | None:
+        """The exit code, ``None`` while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; :class:`subprocess.TimeoutExpired` when it does not come in time."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send a signal."""
+
 
 Condition = Literal["starting", "ready", "stopped", "waiting to restart"]
 
@@ -46,13 +67,13 @@ class Child:
     """
 
     name: str
-    spawn: Callable[[], subprocess.Popen[bytes]]
+    spawn: Callable[[], Process]
     ready: Callable[[], Awaitable[bool]]
     wave: int
     log_path: str
     stop_signal: signal.Signals = signal.SIGTERM
     wanted: bool = field(default=False, init=False)
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    process: Process | None = field(default=None, init=False)
     condition: Condition = field(default="stopped", init=False)
     restarts: int = field(default=0, init=False)
     task: asyncio.Task[None] | None = field(default=None, init=False)
@@ -191,7 +212,7 @@ class Supervisor:
         child.condition = "stopped"
         self._note()
 
-    def _pump(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def _pump(self, name: str, process: Process) -> None:
         if process.stdout is None:
             return
         for line in process.stdout:
@@ -232,7 +253,7 @@ class Supervisor:
         return {"services": self.conditions()}
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(process: Process, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
