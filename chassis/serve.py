@@ -17,6 +17,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import asyncpg
 import structlog
@@ -105,7 +106,7 @@ class Hosted:
         self._fetch_keys = fetch_keys or keys_from(f"{self.installation.directory_url.rstrip('/')}{JWKS_PATH}")
         self._stops = {step: asyncio.Event() for step in ("consumer", "timers", "relay")}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {step: [] for step in self._stops}
-        self._gate: asyncio.Task[None] | None = None
+        self.beginning: asyncio.Task[None] | None = None
         self.app: FastAPI | None = None
         self._database: Database | None = None
         self._worker: Database | None = None
@@ -164,7 +165,7 @@ class Hosted:
     def begin(self) -> None:
         """Begin the roles beside ``api`` as soon as the database is ready for them."""
         if self._worker is not None:
-            self._gate = asyncio.create_task(self._begin_when_ready())
+            self.beginning = asyncio.create_task(self._begin_when_ready())
 
     async def _begin_when_ready(self) -> None:
         said = ""
@@ -212,10 +213,10 @@ class Hosted:
 
     async def stop(self, step: str) -> None:
         """Stop one role, within its patience."""
-        if self._gate is not None:
-            self._gate.cancel()
-            await asyncio.wait([self._gate])
-            self._gate = None
+        if self.beginning is not None:
+            self.beginning.cancel()
+            await asyncio.wait([self.beginning])
+            self.beginning = None
         self._stops[step].set()
         tasks = self._tasks[step]
         if not tasks:
@@ -267,6 +268,19 @@ def _listen(host: str, port: int, service: str) -> socket.socket:
             f"{service} cannot listen on {host}:{port}: {error.strerror}.",
             f"Stop what listens there, or set TAIWA_{service.upper()}_PORT.",
         ) from error
+
+
+async def _until_stopped(stop: asyncio.Event, beginnings: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for ``stop``; a service whose roles cannot be made is a defect that ends the process instead."""
+    stopped = asyncio.create_task(stop.wait())
+    waiting: set[asyncio.Task[Any]] = {stopped, *beginnings}
+    try:
+        while not stopped.done():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+    finally:
+        stopped.cancel()
 
 
 async def _listening(hosted: Sequence[Hosted]) -> list[tuple[_Server, asyncio.Task[None]]]:
@@ -323,7 +337,7 @@ async def serve(asked: Asked, *, stop: asyncio.Event | None = None) -> None:
         for each in hosted:
             each.begin()
         _log.info("serve.listens", services={each.service.name: each.port for each in hosted if each.app is not None})
-        await stop.wait()
+        await _until_stopped(stop, [each.beginning for each in hosted if each.beginning is not None])
         _log.info("serve.stops")
         for server, _ in servers:
             server.should_exit = True
@@ -349,8 +363,10 @@ def run(asked: Asked) -> None:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    import uvloop  # noqa: PLC0415  absent where the platform has none; asyncio's own loop does
-
+    try:
+        import uvloop  # noqa: PLC0415  some platforms have none; asyncio's own loop does there
+    except ImportError:
+        return asyncio.new_event_loop()
     return uvloop.new_event_loop()
 
 

@@ -103,13 +103,18 @@ class _AlreadyTold(logging.Filter):
 def configure(installation: InstallationSettings, services: Sequence[str]) -> None:
     """Set up logs and traces of this process; called once, before anything is logged."""
     _configure_logs(installation)
+    trace.set_tracer_provider(tracer_provider(installation, services))
+
+
+def tracer_provider(installation: InstallationSettings, services: Sequence[str]) -> TracerProvider:
+    """Makes spans for these services; sends them by OTLP/HTTP where the installation names an endpoint."""
     name = services[0] if len(services) == 1 else "taiwa"
     provider = TracerProvider(resource=Resource({"service.name": name, "service.namespace": "taiwa"}))
     if installation.otlp_endpoint:
         endpoint = installation.otlp_endpoint.rstrip("/")
         exporter = OTLPSpanExporter(endpoint if endpoint.endswith("/v1/traces") else f"{endpoint}/v1/traces")
         provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
+    return provider
 
 
 def shut_down() -> None:

@@ -166,6 +166,21 @@ async def test_a_streamed_body_over_the_limit_is_refused(board: Running) -> None
     assert answer.json()["code"] == "request.too_large"
 
 
+async def test_a_file_may_be_larger_and_has_its_own_limit(board: Running) -> None:
+    client = hr(board)
+    assert (await client.post("/notes/imports", content=b"a" * 2_000_000)).status_code == 405
+    answer = await client.post("/notes/imports", content=b"a" * 10_600_000)
+    assert (answer.status_code, answer.json()["code"]) == (413, "request.too_large")
+    assert "10MB" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("shelf", [2**31, 2**63, 10**30, -(2**40)])
+async def test_a_number_that_no_column_takes_is_refused(board: Running, shelf: int) -> None:
+    answer = await hr(board).post("/notes", json={"title": "棚", "shelf": shelf})
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.value_unfit")
+    assert (await hr(board).get("/notes")).json()["items"] == []
+
+
 async def test_a_list_is_read_page_by_page(board: Running) -> None:
     client = hr(board)
     for number in range(7):

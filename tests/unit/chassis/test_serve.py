@@ -70,3 +70,18 @@ async def test_a_loop_that_stops_when_asked_is_no_fault() -> None:
 def test_the_steps_of_a_stop_take_eight_seconds_together() -> None:
     assert sum(serve.STOP_SECONDS.values()) == 8
     assert list(serve.STOP_SECONDS) == ["requests", "consumer", "timers", "relay", "connections"]
+
+
+async def test_a_service_whose_roles_cannot_be_made_ends_the_process() -> None:
+    async def begin(fails: bool) -> None:
+        await asyncio.sleep(0)
+        if fails:
+            raise KeyError("a defect")
+
+    stop = asyncio.Event()
+    good, bad = asyncio.create_task(begin(False)), asyncio.create_task(begin(True))
+    with pytest.raises(KeyError):
+        await serve._until_stopped(stop, [good, bad])
+    assert not stop.is_set()
+    stop.set()
+    await serve._until_stopped(stop, [])

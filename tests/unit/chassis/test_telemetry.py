@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import asyncpg
 import pytest
@@ -83,3 +85,29 @@ def test_a_library_s_warning_comes_in_the_same_shape(restored: None, capsys: pyt
     logging.getLogger("aiokafka").warning("Node %s is away", 1)
     line = logged(capsys)
     assert (line["event"], line["logger"], line["level"]) == ("Node 1 is away", "aiokafka", "warning")
+
+
+def test_spans_leave_by_otlp_where_an_endpoint_is_named() -> None:
+    received: list[str] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}/"
+        provider = telemetry.tracer_provider(InstallationSettings(otlp_endpoint=endpoint), ["leaders"])
+        with provider.get_tracer("test").start_as_current_span("one"):
+            pass
+        provider.force_flush()
+        provider.shutdown()
+        server.shutdown()
+    assert received == ["/v1/traces"]
+    assert provider.resource.attributes["service.name"] == "leaders"

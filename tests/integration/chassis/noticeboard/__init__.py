@@ -41,6 +41,7 @@ class NewNote(BaseModel):
     model_config = ConfigDict(extra="forbid")
     title: Annotated[str, Field(min_length=1, max_length=100)]
     priority: Annotated[int, Field(ge=0, le=9)] = 0
+    shelf: int = 0  # bounded by its column only, as a service may forget to say
 
 
 class Note(BaseModel):
@@ -53,7 +54,7 @@ class Note(BaseModel):
 router = APIRouter(tags=["notes"])
 
 
-async def post_note(tx: Transaction, title: str) -> Note:
+async def post_note(tx: Transaction, title: str, shelf: int) -> Note:
     if title == "full":
         raise BoardFull(
             most=3,
@@ -66,11 +67,12 @@ async def post_note(tx: Transaction, title: str) -> Note:
         raise asyncpg.AdminShutdownError("terminating connection due to administrator command")
     note = Note(note_id=new_id(), version=1, title=title, posted_at=tx.now)
     await tx.connection.execute(
-        "INSERT INTO notes (municipality, note_id, version, title, posted_at) VALUES ($1, $2, 1, $3, $4)",
+        "INSERT INTO notes (municipality, note_id, version, title, posted_at, shelf) VALUES ($1, $2, 1, $3, $4, $5)",
         tx.municipality,
         note.note_id,
         note.title,
         note.posted_at,
+        shelf,
     )
     if title == "slow":
         await tx.connection.execute("SELECT pg_sleep(0.5)")
@@ -80,7 +82,7 @@ async def post_note(tx: Transaction, title: str) -> Note:
 
 @router.post("/notes", status_code=201, response_model=Note)
 async def post(body: NewNote, caller: Annotated[Caller, Depends(allow("hr"))], commands: Commands) -> object:
-    return await commands.run(caller, lambda tx: post_note(tx, body.title), status=201)
+    return await commands.run(caller, lambda tx: post_note(tx, body.title, body.shelf), status=201)
 
 
 @router.get("/notes")

@@ -4,6 +4,7 @@ CREATE TABLE notes (
     version bigint NOT NULL,
     title text NOT NULL,
     posted_at timestamptz NOT NULL,
+    shelf integer NOT NULL,
     PRIMARY KEY (municipality, note_id)
 );
 
