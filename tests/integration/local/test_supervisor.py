@@ -41,8 +41,10 @@ async def test_a_crashed_child_starts_again_and_a_stopped_one_stays_stopped(tmp_
         assert one.process is not None
         crashed = one.process.pid
         os.kill(crashed, signal.SIGKILL)
-        await eventually(lambda: one.process is not None and one.process.pid != crashed and one.condition == "ready")
-        assert ("leaders", "at work") in lines
+        await eventually(
+            lambda: one.process is not None and one.process.pid != crashed and one.condition == "ready", timeout=30
+        )
+        await eventually(lambda: ("leaders", "at work") in lines, timeout=30)
         assert any("ended with code -9" in line for _, line in lines)
 
         answer = await ask(State(tmp_path), "stop", "leaders")
@@ -64,7 +66,7 @@ async def test_lower_waves_stop_first_and_a_stubborn_child_is_killed(tmp_path: P
     await supervisor.open()
     portal, stubborn, postgres = child("portal", 0), child("leaders", 1, STUBBORN), child("postgres", 3)
     supervisor.start(portal, stubborn, postgres)
-    await eventually(lambda: len([line for _, line in lines if line == "at work"]) == 3)
+    await eventually(lambda: len([line for _, line in lines if line == "at work"]) == 3, timeout=30)
     run = State(tmp_path).run()
     assert run is not None
     assert [running.name for running in run.children][-1] == "portal"
