@@ -152,7 +152,7 @@ async def test_a_first_password_is_set_once_by_its_link(town: MidoriTown) -> Non
             },
         )
         assert made.status_code == 200, told(made)
-        token = made.text.partition("/first-password?token=")[2].partition("<")[0]
+        token = made.text.partition(f"{town.address}/first-password?token=")[2].partition("<")[0]
         page_of_link = f"/first-password?token={token}"
         for expected in (303, 422):
             form = await newcomer.form(page_of_link, "/first-password")

@@ -106,6 +106,12 @@ class Desk:
         database: Database = self.request.app.state.database
         return database
 
+    @property
+    def site(self) -> str:
+        """The portal's own address, as the visitor's browser reached it."""
+        url = self.request.base_url
+        return str(url.replace(scheme="https") if self.portal.cookie_secure else url).rstrip("/")
+
     async def submission(self) -> Submission:
         """The form that was sent.
 

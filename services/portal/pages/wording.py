@@ -178,7 +178,7 @@ WORK: Mapping[str, tuple[str, str]] = {
     "confirm": ("確かめる", "check"),
     "learn": ("学ぶ", "book"),
     "read": ("読む", "eye"),
-    "mend": ("直す", "alert"),
+    "mend": ("手当てする", "alert"),
 }
 """Kinds of work: the verb on the button and its icon."""
 

@@ -55,6 +55,7 @@ async def _page(
         people=people,
         q=q,
         link=link,
+        site=desk.site,
         roles=roles,
         granted=GRANTED,
     )
