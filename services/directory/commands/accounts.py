@@ -102,6 +102,8 @@ async def add_account(tx: Transaction, command: OpenAccount) -> Account:
     Raises:
         AccountExists, LoginTaken, PersonUnknown, PersonHasLeft: see there.
     """
+    # Two at once with one login: the second one is refused, not a fault of a unique index.
+    await towns.lock_municipality(tx.connection, tx.municipality)
     person = require_in_service(await require_person(tx, command.person_id), tx.today)
     login = normal_login(command.login)
     taken = await kept.account_taken(tx.connection, tx.municipality, person.person_id, login)

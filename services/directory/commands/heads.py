@@ -19,6 +19,7 @@ async def assign_heads(tx: Transaction, headships: Sequence[Headship]) -> None:
     """Record headships; those of today or earlier are published at once, later ones by a timer on their day."""
     if not headships:
         return
+    await sections_kept.lock_sections(tx.connection, tx.municipality, [each.section_id for each in headships])
     await sections_kept.save_headships(tx.connection, tx.municipality, headships)
     present = [each for each in headships if each.effective_from <= tx.today]
     for each in headships:

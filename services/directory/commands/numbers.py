@@ -10,6 +10,7 @@ from chassis.refusals import Refusal
 from chassis.transaction import Transaction
 from services.directory.commands.transfers import require_person
 from services.directory.domain.sections import require_not_future
+from services.directory.repository import municipality as towns
 from services.directory.repository import people as kept
 
 
@@ -34,6 +35,7 @@ async def assign_number(tx: Transaction, command: AssignNumber) -> None:
     """Give a person another number; the one they hold already changes nothing."""
     effective_from = command.effective_from or tx.today
     require_not_future(effective_from, tx.today)
+    await towns.lock_municipality(tx.connection, tx.municipality)
     person = await require_person(tx, command.person_id)
     held = await kept.held_numbers(tx.connection, tx.municipality, [command.number])
     holder = held.get(command.number)

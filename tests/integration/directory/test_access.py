@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from uuid import UUID
@@ -166,6 +167,12 @@ async def test_a_login_and_a_person_have_one_account(admitted: Town) -> None:
     assert (await _open(admitted, "1", "taka")).status_code == 201
     refused(await _open(admitted, "1", "other"), 409, "directory.account_exists")
     refused(await _open(admitted, "2", "TAKA"), 409, "directory.login_taken")
+
+
+async def test_of_two_who_take_a_login_at_once_one_gets_it(admitted: Town) -> None:
+    await admitted.settle()
+    answers = await asyncio.gather(*(_open(admitted, number, "taka") for number in ("1", "2", "3")))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
 
 
 async def test_a_new_link_makes_the_old_one_useless(admitted: Town) -> None:

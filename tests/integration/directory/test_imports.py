@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Any
 
@@ -193,3 +194,9 @@ async def test_who_left_and_comes_back_with_a_new_number_is_the_same_person(town
     assert (await town.import_file("people", csv(PEOPLE_HEADING, [row]))).json()["changed"] == 1
     again = await town.person("B-2")
     assert (again["person_id"], again["left"]) == (person["person_id"], False)
+
+
+async def test_the_same_file_twice_at_once_comes_in_once(town: Town) -> None:
+    await town.import_file("sections", csv(SECTION_HEADING, SECTIONS))
+    answers = await asyncio.gather(*(town.import_file("people", csv(PEOPLE_HEADING, PEOPLE)) for _ in range(3)))
+    assert sorted(answer.json()["created"] for answer in answers) == [0, 0, 3]
