@@ -1,0 +1,100 @@
+"""What an operator gets: an empty product from one command, its first administrator, and the journey in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from chassis.testing import MIDORI, eventually
+from taiwa.local.ports import free_port
+from tests.e2e.journey import Journey
+
+pytestmark = [pytest.mark.compose, pytest.mark.xdist_group("compose"), pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("directory", "leaders", "trainings", "consultations", "notifications", "portal")
+
+
+@dataclass(frozen=True, slots=True)
+class Compose:
+    """One project of containers with names, ports and volumes of its own."""
+
+    project: str
+    ports: dict[str, int]
+
+    def run(self, *arguments: str) -> str:
+        """``docker compose …``; gives what it wrote.
+
+        Raises:
+            AssertionError: it failed; with its output and the containers' last words.
+        """
+        done = self._docker(*arguments)
+        if done.returncode != 0:
+            logs = self._docker("logs", "--tail", "30").stdout
+            raise AssertionError(f"docker compose {' '.join(arguments)}:\n{done.stdout}{done.stderr}\n{logs}")
+        return done.stdout
+
+    def _docker(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        variables = {f"{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        return subprocess.run(
+            ["docker", "compose", "-p", self.project, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "DOCKER_BUILDKIT": "0", "COMPOSE_PROJECT_NAME": self.project, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+    def base_url(self, name: str) -> str:
+        """Where a part answers on this machine."""
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+
+@pytest.fixture
+def compose() -> Iterator[Compose]:
+    """The empty product, up and healthy; everything of it is removed afterwards."""
+    parts = (*SERVICES, "mailpit", "kafka", "postgres")
+    it = Compose(f"taiwa-test-{secrets.token_hex(4)}", {name: free_port() for name in parts})
+    try:
+        it.run("up", "-d", "--wait", "--build", "--quiet-pull")
+        yield it
+    finally:
+        it.run("--profile", "demo", "--profile", "cli", "down", "-v", "--remove-orphans", "-t", "5")
+
+
+async def test_the_journey_runs_in_containers_from_nothing(compose: Compose) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        page = await http.get(f"{compose.base_url('portal')}/login")
+        assert page.status_code == 200
+        assert "ログイン" in page.text
+        made = json.loads(
+            compose.run(
+                *("run", "--rm", "-T", "cli", "accounts", "create-admin", "--json", "--municipality", MIDORI),
+                *("--town", "みどり町", "--kana", "ミドリマチ", "--login", "admin", "--fictional"),
+            )
+        )
+        token = parse_qs(urlsplit(made["link"]).query)["token"][0]
+        journey = Journey({name: compose.base_url(name) for name in SERVICES}, MIDORI, http)
+        await journey.begin("admin", token)
+        await journey.name_and_decide()
+        await journey.learn()
+        await journey.ask_and_resolve()
+
+        async def is_mailed() -> bool:
+            shown = (await http.get(f"{compose.base_url('mailpit')}/api/v1/messages")).json()
+            return any("r.makabe@" in json.dumps(each["To"]) for each in shown["messages"])
+
+        await eventually(is_mailed)
+    assert "LeaderAppointed" in compose.run(
+        *("run", "--rm", "-T", "cli", "events", "tail", "--from-start", "--count", "1", "--type", "LeaderAppointed")
+    )
