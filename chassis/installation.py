@@ -18,6 +18,9 @@ from chassis.settings import InstallationSettings
 _ROLES_LOCK = 0x726F6C6573
 """Roles belong to the whole cluster: two installers at once would both create one."""
 
+_DATABASE_LOCK = 0x6461746162
+"""Two installers at once would both create a database, and PostgreSQL refuses two grants on one thing at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
@@ -77,18 +80,22 @@ async def install(admin_url: str, installation: InstallationSettings, it: Tenanc
         chassis.migrations.MigrationError: a migration cannot run.
         OSError, asyncpg.PostgresError: PostgreSQL cannot be reached or refuses the administrator.
     """
+    name, owner = database_name(installation, it.service), role_name(installation, it.service, "owner")
+    roles = ", ".join(f'"{role_name(installation, it.service, kind)}"' for kind in ("api", "worker"))
     admin = await asyncpg.connect(admin_url)
+    connection = None
     try:
         await make_roles(admin, installation, it)
+        # Held by the session, in the administrator's database: whoever waits for it holds no snapshot in the service's,
+        # where CREATE INDEX CONCURRENTLY of a runner that is already migrating would wait for it.
+        await admin.execute("SELECT pg_advisory_lock($1)", _DATABASE_LOCK)
         await make_database(admin, installation, it.service)
-    finally:
-        await admin.close()
-    connection = await asyncpg.connect(admin_url, database=database_name(installation, it.service))
-    try:
-        owner = role_name(installation, it.service, "owner")
-        roles = ", ".join(f'"{role_name(installation, it.service, kind)}"' for kind in ("api", "worker"))
+        connection = await asyncpg.connect(admin_url, database=name)
         await connection.execute(f'REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT ALL ON SCHEMA public TO "{owner}"')
         await connection.execute(f"GRANT USAGE ON SCHEMA public TO {roles}")
+        await admin.execute("SELECT pg_advisory_unlock($1)", _DATABASE_LOCK)
         return await migrate(connection, wanted_migrations(it.service, it.migrations), owner=owner)
     finally:
-        await connection.close()
+        if connection is not None:
+            await connection.close()
+        await admin.close()
