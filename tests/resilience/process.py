@@ -1,0 +1,51 @@
+"""One role of a toy service in a process of its own, so that a test may kill it.
+
+Arguments: the administrator's URL, the settings as JSON, the role (``relay``, ``consumer`` or ``timers``), and notes at
+which the sink's reaction crashes, comma separated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+import structlog
+
+from chassis.consumer import Consumer
+from chassis.database import Database
+from chassis.relay import Relay
+from chassis.service import TimerHandler
+from chassis.settings import InstallationSettings
+from chassis.testing import PASSWORD, Installation
+from chassis.timers import Timers
+from chassis.transaction import Transaction
+from tests.integration.messaging.facts import ThingMadeV1
+from tests.integration.messaging.services import Behaviour, sink_service, source_service
+
+
+async def remind(transaction: Transaction, aggregate: str) -> None:
+    """A timer that makes its thing's first event."""
+    transaction.emit(ThingMadeV1(thing_id=aggregate.partition("/")[2]), version=1)
+
+
+async def main(admin_url: str, settings: InstallationSettings, role: str, crash: set[str]) -> None:
+    """Run until killed."""
+    installation = Installation(admin_url, settings)
+    source = source_service(installation, [TimerHandler("remind", remind)])
+    service = sink_service(installation, Behaviour(crash=crash)) if role == "consumer" else source
+    database = await Database.connect(settings, service.name, "worker", PASSWORD, 4)
+    loop: Relay | Consumer | Timers
+    if role == "relay":
+        loop = Relay(service, database, None, settings)
+    elif role == "consumer":
+        loop = Consumer(service, database, settings)
+    else:
+        loop = Timers(service, database, settings)
+    await loop.run(asyncio.Event())
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    url, given, which, notes = sys.argv[1:]
+    asyncio.run(main(url, InstallationSettings.model_validate_json(given), which, set(filter(None, notes.split(",")))))
