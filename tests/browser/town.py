@@ -29,8 +29,10 @@ TOGETHER = [
     pytest.mark.browser,
     pytest.mark.xdist_group("browser"),
     pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(600),
 ]
-"""Marks of every module here: the town is told once, in one worker and one event loop."""
+"""Marks of every module here: the town is told once, in one worker and one event loop. The first
+test waits for the story."""
 
 LOGINS = {login.role: login for login in story.LOGINS}
 
