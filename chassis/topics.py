@@ -136,7 +136,7 @@ async def verify_topics(installation: InstallationSettings, topics: Sequence[Top
             count = len(described[name]["partitions"])
             if count != PARTITIONS:
                 problems.append(
-                    f"{spec.name} has {count} partitions instead of {PARTITIONS}, so the order within a key is not kept; "
+                    f"{spec.name} has {count} partitions instead of {PARTITIONS}, so the order within a key is lost; "
                     "run: taiwa republish"
                 )
             problems += _config_problems(spec, configs[name])

@@ -63,6 +63,8 @@ _SESSION = {
     "max_parallel_workers_per_gather": "0",
 }
 
+_RESIGN = "; ".join(["SELECT pg_advisory_unlock_all()", *(f"RESET {name}" for name in _SESSION)])
+
 _READ = "SELECT * FROM relay_place"
 
 _SAVE = """
@@ -198,6 +200,4 @@ class EventLog:
 
     async def resign(self) -> None:
         """Give the lock and the session's settings back."""
-        await self._connection.execute(
-            "SELECT pg_advisory_unlock_all(); " + "; ".join(f"RESET {name}" for name in _SESSION)
-        )
+        await self._connection.execute(_RESIGN)

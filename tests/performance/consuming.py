@@ -54,7 +54,7 @@ async def empty(sink: Toy) -> None:
 async def _vacuum(sink: Toy, table: str) -> None:
     import asyncpg  # noqa: PLC0415  only here
 
-    from chassis.database import database_name  # noqa: PLC0415
+    from chassis.database import database_name  # noqa: PLC0415  only here
 
     admin = await asyncpg.connect(
         sink.installation.admin_url, database=database_name(sink.installation.settings, sink.service.name)
@@ -115,7 +115,7 @@ async def _apply(sink: Toy, fetched: dict[TopicPartition, list[Any]]) -> None:
             newest[aggregate] = (municipality, event.thing_id, event.size, version, event_id)
     async with sink.worker.scoped("*") as connection:
         places = {place.partition: records[-1].offset + 1 for place, records in fetched.items()}
-        at = dict(await connection.fetch(_LOCK, list(places)))
+        at: dict[int, int] = {row[0]: row[1] for row in await connection.fetch(_LOCK, list(places))}
         if any(at[place.partition] != records[0].offset for place, records in fetched.items()):
             raise AssertionError("not in order")
         towns, things, sizes, numbers, events = zip(*newest.values(), strict=True)
@@ -146,7 +146,7 @@ async def hosted(sink: Toy, rows: int) -> float:
 async def bare(installation: Installation, sink: Toy, rows: int) -> float:
     """The same work on a bare aiokafka client: what hosting by FastStream costs."""
     await empty(sink)
-    from chassis.consumer import Consumer  # noqa: PLC0415
+    from chassis.consumer import Consumer  # noqa: PLC0415  only here
 
     settings = installation.settings
     consumer = Consumer(sink.service, sink.worker, settings)

@@ -85,7 +85,7 @@ async def compare(gate: Gate, ours: Measure, reference: Measure, *, pairs: int) 
 
 
 def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"  # noqa: PLR2004  three digits are enough
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def _noise(figures: Sequence[float]) -> float:

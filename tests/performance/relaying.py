@@ -41,7 +41,7 @@ def _headers(row: Any) -> list[tuple[str, bytes]]:
 
 
 async def _send_batches(producer: AIOKafkaProducer, topic: str, rows: list[Any]) -> None:
-    batches = {}
+    batches: dict[int, Any] = {}
     for row in rows:
         partition = row["key_hash"] % 12
         batch = batches.get(partition)

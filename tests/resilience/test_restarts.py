@@ -69,7 +69,7 @@ async def write(ground: Ground, versions: range) -> None:
                     await ground.source.make(f"t{number}", version)
                     break
                 except Exception:  # noqa: BLE001  the database is away
-                    await asyncio.sleep(0.2)
+                    await asyncio.sleep(0.2)  # paced: a person tries again
 
 
 @pytest.mark.parametrize("victim", ["kafka", "postgres"])
@@ -81,7 +81,7 @@ async def test_a_crash_of_a_server_loses_and_repeats_nothing(
     await until(lambda: everything(ground.sink, THINGS), 30)
     writing = asyncio.create_task(write(ground, range(4, 9)))
     await asyncio.to_thread(crash, server)
-    await asyncio.sleep(1)
+    await asyncio.sleep(1)  # paced: the commands meet a server that is away
     await asyncio.to_thread(server.start)
     await writing
 

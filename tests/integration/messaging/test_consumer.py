@@ -51,7 +51,7 @@ async def test_two_consumers_share_the_partitions_and_hand_them_over_without_rep
         async def join_and_leave() -> None:
             other = Toy(sink.service, installation, sink.api, sink.worker)
             other.consumer()
-            await asyncio.sleep(4)
+            await asyncio.sleep(4)  # paced: long enough for two rebalances under load
             await other.stop()
 
         await asyncio.gather(publish(), join_and_leave())
@@ -73,7 +73,7 @@ async def test_a_zombies_late_batch_is_dropped_by_the_locked_offset(installation
             handed.append(deliveries)
             await together(deliveries)
 
-        zombie._batches.together = keep  # type: ignore[method-assign]
+        zombie._batches.together = keep  # type: ignore[method-assign]  # the zombie's hand is looked into
         await installation.publish(ThingMadeV1(thing_id="a"), 1)
         await until(lambda: effects(sink, 1))
         skipped = CONSUMER_RECORDS.labels("sink", Verdict.SKIP.value)._value.get()

@@ -63,9 +63,9 @@ async def test_a_log_restored_into_another_postgresql_goes_on_after_a_rebase(ins
         await source.stop()
         await source.make("a", 2)
         # As after dump and restore: ids of another, longer-lived cluster, and its identifier.
-        import asyncpg  # noqa: PLC0415
+        import asyncpg  # noqa: PLC0415  only here
 
-        from chassis.database import database_name  # noqa: PLC0415
+        from chassis.database import database_name  # noqa: PLC0415  only here
 
         admin = await asyncpg.connect(installation.admin_url, database=database_name(installation.settings, "source"))
         try:
