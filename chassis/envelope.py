@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
-from uuid import UUID
+
+from asyncpg.pgproto.pgproto import UUID  # a uuid.UUID, read five times as fast
 
 from chassis.municipality import INSTALLATION, is_municipality
 
@@ -102,31 +103,31 @@ def read(key: bytes | None, headers: Headers) -> Envelope:
         raise Unreadable("event.type_missing", "the record has no ce_type", holds=False)
     if key is None:
         raise Unreadable("event.key_missing", "the record has no key", holds=False)
-    municipality = _text(found, "ce_municipality")
+    municipality, aggregate = _text(found, "ce_municipality"), _text(found, "ce_subject")
     if not _may_stand(municipality):
         raise Unreadable("event.municipality_invalid", f"{municipality!r} is no municipality code")
-    aggregate = _text(found, "ce_subject")
     if key != f"{municipality}/{aggregate}".encode():
         raise Unreadable("event.key_differs", "the key is not ce_municipality/ce_subject")
     if found.get("ce_specversion") != b"1.0":
         raise Unreadable("event.specversion_unknown", "ce_specversion is not 1.0")
-    causation = found.get("ce_causationid")
-    trace = found.get("traceparent")
+    causation, trace = found.get("ce_causationid"), found.get("traceparent")
     try:
+        version = int(_text(found, "ce_sequence"))
+        occurred_at = datetime.fromisoformat(_text(found, "ce_time"))
         envelope = Envelope(
-            id=UUID(_text(found, "ce_id")),
-            type=_text(found, "ce_type"),
-            municipality=municipality,
-            aggregate=aggregate,
-            version=int(_text(found, "ce_sequence")),
-            occurred_at=datetime.fromisoformat(_text(found, "ce_time")),
-            correlation_id=UUID(_text(found, "ce_correlationid")),
-            causation_id=UUID(causation.decode()) if causation else None,
-            traceparent=trace.decode("ascii") if trace else None,
+            UUID(_text(found, "ce_id")),
+            _text(found, "ce_type"),
+            municipality,
+            aggregate,
+            version,
+            occurred_at,
+            UUID(_text(found, "ce_correlationid")),
+            UUID(causation.decode()) if causation else None,
+            trace.decode("ascii") if trace else None,
         )
     except ValueError as error:
         raise Unreadable("event.attribute_invalid", f"a header has an impossible value: {error}") from error
-    if envelope.version < 1 or envelope.occurred_at.tzinfo is None:
+    if version < 1 or occurred_at.tzinfo is None:
         raise Unreadable("event.attribute_invalid", "ce_sequence starts at 1, ce_time has an offset")
     return envelope
 

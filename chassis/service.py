@@ -36,9 +36,12 @@ class ReadableFact(Fact, Protocol):
         """Parse a payload, ignoring unknown fields; raises ``ValueError`` when it cannot."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Received(Generic[E]):
-    """One record of a topic, parsed. ``event`` is ``None`` only on a state topic: the state was erased."""
+    """One record of a topic, parsed. ``event`` is ``None`` only on a state topic: the state was erased.
+
+    Nobody changes one; it is not frozen because making a frozen one costs as much as parsing its headers.
+    """
 
     event: E
     id: UUID

@@ -51,8 +51,7 @@ class Judgement:
 _APPLY, _PASS, _SKIP, _HOLD = (Judgement(it) for it in (Verdict.APPLY, Verdict.PASS, Verdict.SKIP, Verdict.HOLD))
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What the judgement of one record rests on. ``problem``: (code, reason) where it cannot be read."""
 
     version: int = 0
