@@ -27,6 +27,7 @@ def build(settings: PortalSettings | None = None) -> Service:
                 "notifications": settings.notifications_url,
             },
             settings.glance_seconds,
+            settings.read_seconds,
         ),
         simulated_clock=settings.installation.simulated_clock,
         cookie_secure=settings.cookie_secure,

@@ -22,6 +22,7 @@ class PortalSettings(ServiceSettings):
     glance_seconds: float = Field(
         default=0.3, gt=0, le=10, description="patience with a service that gives one part of a page"
     )
+    read_seconds: float = Field(default=3, gt=0, le=60, description="patience with the service a page is about")
     cookie_secure: bool = Field(default=False, description="true where the portal is reached by https")
     municipality: str = Field(default="", description="code put into the login page; empty: the visitor types it")
     contact: str = Field(default="", max_length=200, description="who helps, shown in every page's footer")

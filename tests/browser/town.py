@@ -100,7 +100,7 @@ async def midori_town(installation: Installation) -> AsyncIterator[MidoriTown]:
         own["portal"]["contact"] = "みどり町 総合政策課 情報システム戦略係（内線 235）"
         own["portal"]["municipality"] = story.MUNICIPALITY
         # Whatever else this machine is doing: a slow service is not what these tests are about.
-        own["portal"]["glance_seconds"] = 10.0
+        own["portal"] |= {"glance_seconds": 10.0, "read_seconds": 30.0}
         mail = Controller(Sink(), hostname=ports.LOOPBACK, port=ports.free_port())
         mail.start()
         stack.callback(mail.stop)

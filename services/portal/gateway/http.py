@@ -20,8 +20,6 @@ from chassis.http.problems import IDEMPOTENCY_HEADER, ProblemDetails
 
 T = TypeVar("T")
 
-READ_SECONDS = 3.0
-"""Patience for what a page is about."""
 COMMAND_SECONDS = 5.0
 TWIN_PAUSE_SECONDS = 0.15
 TWIN_SECONDS = 3.0
@@ -112,6 +110,8 @@ class Gateway:
     urls: Mapping[str, str]
     glance_seconds: float = 0.3
     """Patience for one part of a page that has others."""
+    read_seconds: float = 3.0
+    """Patience for what a page is about."""
     client: httpx.AsyncClient = field(
         default_factory=lambda: httpx.AsyncClient(headers={"Accept-Language": "ja"}, trust_env=False)
     )
@@ -123,7 +123,7 @@ class Gateway:
         path: str,
         *,
         token: str = "",
-        patience: float = READ_SECONDS,
+        patience: float | None = None,
         headers: Mapping[str, str] | None = None,
         **content: Any,
     ) -> httpx.Response:
@@ -133,6 +133,7 @@ class Gateway:
             ServiceDown: no answer in time, or one that tells of a fault (5xx).
             Refused: 4xx.
         """
+        patience = patience or self.read_seconds
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             answer = await asyncio.wait_for(
@@ -172,7 +173,7 @@ class Services:
         shape: type[T],
         query: Mapping[str, object] | None = None,
         *,
-        patience: float = READ_SECONDS,
+        patience: float | None = None,
     ) -> T:
         """What a service answers, read as ``shape`` (a model, or a list of models).
 
