@@ -24,7 +24,8 @@ async def test_topics_are_made_once_as_declared(installation: Installation) -> N
 
 async def test_a_topic_that_is_not_as_declared_is_told_with_the_mend(installation: Installation) -> None:
     async with admin_client(installation.settings) as admin:
-        await admin.create_topics([NewTopic(f"{installation.settings.prefix}t.states", 3, 1)])
+        finite = {"retention.ms": "604800000"}
+        await admin.create_topics([NewTopic(f"{installation.settings.prefix}t.states", 3, 1, topic_configs=finite)])
     problems = await verify_topics(installation.settings, [FACTS, STATES])
     assert "t.events is missing; run: taiwa topics" in problems
     assert any("3 partitions" in problem for problem in problems)
