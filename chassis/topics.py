@@ -85,10 +85,23 @@ async def ensure_topics(installation: InstallationSettings, topics: Sequence[Top
         missing = [spec for spec in topics if f"{installation.prefix}{spec.name}" not in there]
         made = [name[strip:] for name in await _create(admin, installation.prefix, missing)]
         await _until_led(admin, installation, [GENERATIONS, *(spec.name for spec in topics)])
+        await _until_shown(admin, installation, [spec for spec in missing if spec.name in made])
     if made:
         known = await generations(installation)
         await set_generations(installation, {name: known.get(name, 0) + 1 for name in made})
     return made
+
+
+async def _until_shown(
+    admin: AIOKafkaAdminClient, installation: InstallationSettings, specs: Sequence[TopicSpec]
+) -> None:
+    """Wait until the broker shows the settings the topics were just made with: for a moment it shows its defaults."""
+    deadline = monotonic() + _PATIENCE
+    while specs and monotonic() < deadline:
+        configs = await _configs(admin, [f"{installation.prefix}{spec.name}" for spec in specs])
+        if not any(_config_problems(spec, configs[f"{installation.prefix}{spec.name}"]) for spec in specs):
+            return
+        await asyncio.sleep(0.05)
 
 
 async def _until_led(admin: AIOKafkaAdminClient, installation: InstallationSettings, names: Sequence[str]) -> None:
