@@ -121,8 +121,7 @@ class Batches:
             )
             for record in (it for it, what in plan.verdicts if what is Verdict.HOLD):
                 await self._set_aside(connection, record, HELD, moved, held)
-            await ledger.advance(connection, plan.advanced)
-            await ledger.move(connection, moved)
+            await ledger.settle(connection, moved, plan.advanced)
             failpoints.reach("consumer.before_commit")
         failpoints.reach("consumer.after_commit")
         for verdict, count in plan.counts().items():
@@ -157,15 +156,16 @@ class Batches:
                 key_is_held=(*partition, record.key) in held,
             )
             failure = await self._attempt(connection, record, judgement, attempts=1)
+            advanced: dict[VersionKey, Known] = {}
             if failure is None:
-                await ledger.advance(connection, _advanced(record, judgement.verdict))
+                advanced = _advanced(record, judgement.verdict)
                 self._counters[judgement.verdict].inc()
             else:
                 failed = failure.kind != "held"
                 if failed and failure.kind == "dead" and self.failures.would_stop(monotonic()):
                     raise StopConsumingError(f"most events fail; the newest reason: {failure.code}: {failure.error}")
                 await self._set_aside(connection, record, failure, moved, held)
-            await ledger.move(connection, moved)
+            await ledger.settle(connection, moved, advanced)
             failpoints.reach("consumer.before_commit")
         failpoints.reach("consumer.after_dead_letter" if failed else "consumer.after_commit")
         self.failures.note(monotonic(), total=1, failed=int(failed and failure is not None and failure.kind == "dead"))
@@ -187,9 +187,9 @@ class Batches:
             )
             failure = await self._attempt(connection, record, judgement, attempts=attempts + 1)
             if failure is None:
-                await self._ledger.advance(connection, _advanced(record, judgement.verdict))
                 await dead_letters.close(connection, letter, "applied")
-                await self._ledger.move(connection, {partition: (row.next, -1)})
+                advanced = _advanced(record, judgement.verdict)
+                await self._ledger.settle(connection, {partition: (row.next, -1)}, advanced)
                 self._counters[judgement.verdict].inc()
             else:
                 await dead_letters.keep(connection, letter, failure, attempts + 1)

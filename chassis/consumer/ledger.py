@@ -57,11 +57,16 @@ WHERE consumer = $1 AND (topic, partition) IN (SELECT * FROM unnest($2::text[], 
 ORDER BY topic, partition FOR UPDATE
 """
 
+# One look into the index for each key. A plain join is planned while the table is empty and then reads all of it, as
+# long as that plan is kept: seen to make a batch of 29 take half a second at 5,000 aggregates.
 _VERSIONS = """
 SELECT v.municipality, v.owner, v.aggregate, v.version, v.event_id
 FROM unnest($2::text[], $3::text[], $4::text[]) AS k (municipality, owner, aggregate)
-JOIN versions AS v ON v.consumer = $1 AND v.municipality = k.municipality AND v.owner = k.owner
-                  AND v.aggregate = k.aggregate
+CROSS JOIN LATERAL (
+    SELECT * FROM versions AS it
+    WHERE it.consumer = $1 AND it.municipality = k.municipality AND it.owner = k.owner AND it.aggregate = k.aggregate
+    LIMIT 1
+) AS v
 """
 
 _MOVE = """
@@ -70,11 +75,14 @@ FROM unnest($2::text[], $3::int[], $4::bigint[], $5::int[]) AS m (topic, partiti
 WHERE o.consumer = $1 AND o.topic = m.topic AND o.partition = m.partition
 """
 
-_ADVANCE = """
-INSERT INTO versions (consumer, municipality, owner, aggregate, version, event_id)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::uuid[])
-ON CONFLICT (consumer, municipality, owner, aggregate)
-DO UPDATE SET version = excluded.version, event_id = excluded.event_id
+_ADVANCE_AND_MOVE = f"""
+WITH advanced AS (
+    INSERT INTO versions (consumer, municipality, owner, aggregate, version, event_id)
+    SELECT $1, * FROM unnest($6::text[], $7::text[], $8::text[], $9::bigint[], $10::uuid[])
+    ON CONFLICT (consumer, municipality, owner, aggregate)
+    DO UPDATE SET version = excluded.version, event_id = excluded.event_id
+)
+{_MOVE}
 """
 
 _TAKE = """
@@ -123,23 +131,24 @@ class Ledger:
         rows = await connection.fetch(_VERSIONS, self.consumer, *(list(column) for column in zip(*keys, strict=True)))
         return {(row[0], row[1], row[2]): Known(row[3], row[4]) for row in rows}
 
-    async def advance(self, connection: Connection, versions: Mapping[VersionKey, Known]) -> None:
-        """Note the newest versions."""
-        if versions:
-            municipalities, owners, aggregates = zip(*versions, strict=True)
-            numbers, events = zip(*versions.values(), strict=True)
-            await connection.execute(_ADVANCE, self.consumer, municipalities, owners, aggregates, numbers, events)
-
-    async def move(self, connection: Connection, moved: Mapping[Partition, tuple[int, int]]) -> None:
-        """Set the next offset of partitions and change their count of open letters by the second number."""
-        await connection.execute(
-            _MOVE,
-            self.consumer,
+    async def settle(
+        self,
+        connection: Connection,
+        moved: Mapping[Partition, tuple[int, int]],
+        versions: Mapping[VersionKey, Known] | None = None,
+    ) -> None:
+        """Set the next offset of partitions, change their count of open letters by the second number, note versions."""
+        offsets = (
             [topic for topic, _ in moved],
             [partition for _, partition in moved],
             [next_offset for next_offset, _ in moved.values()],
             [letters for _, letters in moved.values()],
         )
+        if versions:
+            keys, newest = zip(*versions, strict=True), zip(*versions.values(), strict=True)
+            await connection.execute(_ADVANCE_AND_MOVE, self.consumer, *offsets, *keys, *newest)
+        else:
+            await connection.execute(_MOVE, self.consumer, *offsets)
 
     async def stops(self, connection: Connection) -> list[Stop]:
         """What stands still, and why."""

@@ -36,18 +36,30 @@ _COLUMNS = """position, topic, type, key_hash, version, occurred_at, recorded_at
 # Branch one walks the index of positions forward and stops at the limit; "xid8cmp" hides the index of transaction ids.
 # Branch two must use that one; "position + 0" hides the other, which would walk the whole backlog for a few rows.
 # Statistics always lag behind the end of this table, so the planner must not be asked: see _SESSION.
-_PAGE = f"""
-SELECT * FROM (
+_ROWS = f"""
     (SELECT {_COLUMNS} FROM event_log
-     WHERE recorded_at >= $6 AND position > $3 AND xid8cmp(xid, pg_snapshot_xmax($1::text::pg_snapshot)) >= 0
-       AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
-     ORDER BY position LIMIT $5)
+     WHERE recorded_at >= $5 AND position > $2 AND xid8cmp(xid, pg_snapshot_xmax($1::text::pg_snapshot)) >= 0
+       AND {{visible}}
+     ORDER BY position LIMIT $4)
     UNION ALL
     (SELECT {_COLUMNS} FROM event_log
-     WHERE recorded_at >= $6 AND xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
-       AND position + 0 > $4 AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
-     ORDER BY position + 0 LIMIT $5)
-) AS page ORDER BY position LIMIT $5
+     WHERE recorded_at >= $5 AND xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
+       AND position + 0 > $3 AND {{visible}}
+     ORDER BY position + 0 LIMIT $4)
+"""
+
+# The first page of a window: what this statement sees is the window, and its own snapshot is told with the rows.
+_OPEN = f"""
+SELECT page.*, cur.taken, cur.taken_at
+FROM (SELECT pg_current_snapshot()::text AS taken, clock_timestamp() AS taken_at) AS cur
+LEFT JOIN (SELECT * FROM ({_ROWS.format(visible="true")}) AS both_branches ORDER BY position LIMIT $4) AS page ON true
+ORDER BY page.position
+"""
+
+# The pages after it see later snapshots and must look at the window's.
+_PAGE = f"""
+SELECT * FROM ({_ROWS.format(visible="pg_visible_in_snapshot(xid, $6::text::pg_snapshot)")}) AS page
+ORDER BY position LIMIT $4
 """
 
 # No row is read for a municipality: the relay publishes every town's. Losing the place to a crash repeats a page and no
@@ -67,14 +79,20 @@ _RESIGN = "; ".join(["SELECT pg_advisory_unlock_all()", *(f"RESET {name}" for na
 
 _READ = "SELECT * FROM relay_place"
 
+# A barrier as well: the position is read before this transaction takes its id (the row to write comes from it), and
+# once it has ended every new snapshot's xmax lies above that id.
 _SAVE = """
+WITH drawn AS MATERIALIZED (
+    SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS floor FROM event_log_position_seq
+)
 INSERT INTO relay_place (prev, prev_floor, prev_taken_at, cur, cur_floor, cur_taken_at, last, system_identifier,
                          cluster_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM drawn
 ON CONFLICT (singleton) DO UPDATE SET
     prev = excluded.prev, prev_floor = excluded.prev_floor, prev_taken_at = excluded.prev_taken_at,
     cur = excluded.cur, cur_floor = excluded.cur_floor, cur_taken_at = excluded.cur_taken_at, last = excluded.last,
     system_identifier = excluded.system_identifier, cluster_id = excluded.cluster_id, saved_at = clock_timestamp()
+RETURNING (SELECT floor FROM drawn)
 """
 
 HELD = """
@@ -100,10 +118,10 @@ def place_of(row: asyncpg.Record) -> Place:
     )
 
 
-async def save_place(connection: Connection, place: Place, *, system_identifier: str, cluster_id: str) -> None:
-    """Write the place as the only row of ``relay_place``."""
+async def save_place(connection: Connection, place: Place, *, system_identifier: str, cluster_id: str) -> int:
+    """Write the place as the only row of ``relay_place``; gives the last position drawn, with a barrier behind it."""
     cur = place.cur or place.prev
-    await connection.execute(
+    floor: int = await connection.fetchval(
         _SAVE,
         place.prev.taken,
         place.prev.floor,
@@ -115,6 +133,7 @@ async def save_place(connection: Connection, place: Place, *, system_identifier:
         system_identifier,
         cluster_id,
     )
+    return floor
 
 
 async def system_identifier(connection: Connection) -> str:
@@ -172,24 +191,26 @@ class EventLog:
         floor: int = await self._connection.fetchval("SELECT event_log_floor($1)", known)
         return floor
 
-    async def snapshot(self, floor: int) -> Snapshot:
-        """A snapshot taken after ``floor`` was read."""
-        row = await self._connection.fetchrow("SELECT pg_current_snapshot()::text AS taken, clock_timestamp() AS at")
-        if row is None:
-            raise RelayRefusedError("PostgreSQL gives no snapshot")
-        return Snapshot(row["taken"], floor, row["at"])
+    async def open(self, place: Place, floor: int, since: datetime, limit: int) -> tuple[list[asyncpg.Record], Place]:
+        """Open a window after ``floor`` was read behind a barrier; gives its first rows, by position.
+
+        ``since`` bounds ``recorded_at`` from below. Rows end in two columns that are the window's, not theirs.
+        """
+        rows = await self._connection.fetch(_OPEN, place.prev.taken, place.lower_bound, place.last, limit, since)
+        opened = place.open(Snapshot(rows[0]["taken"], floor, rows[0]["taken_at"]))
+        return ([] if rows[0]["position"] is None else rows), opened
 
     async def page(self, place: Place, since: datetime, limit: int) -> list[asyncpg.Record]:
-        """The next rows of the window, by position. ``since`` bounds ``recorded_at`` from below."""
+        """The next rows of an open window, by position."""
         if place.cur is None:
             raise ValueError("no window is open")
         return await self._connection.fetch(
-            _PAGE, place.prev.taken, place.cur.taken, place.lower_bound, place.last, limit, since
+            _PAGE, place.prev.taken, place.lower_bound, place.last, limit, since, place.cur.taken
         )
 
-    async def save(self, place: Place) -> None:
-        """Keep the place; called only after the broker's acknowledgement."""
-        await save_place(
+    async def save(self, place: Place) -> int:
+        """Keep the place, only after the broker's acknowledgement; gives the floor for the next window."""
+        return await save_place(
             self._connection, place, system_identifier=self._system_identifier, cluster_id=self._cluster_id
         )
 

@@ -146,73 +146,76 @@ class Relay:
 
     async def _relay(self, log: EventLog, publisher: Publisher, place: Place, stop: asyncio.Event) -> None:
         idle = SHORTEST_POLL
-        saved_at = monotonic()
-        saved = place
+        saved, saved_at = place, monotonic()
+        floor: int | None = None
         while not stop.is_set():
             self._wake.clear()
-            page, place = await self._next(log, place)
-            if page is None or not page.records:
-                self._oldest_at = None
-                place = place if page is None else page.after
-                if place is not saved and monotonic() - saved_at > SAVE_IDLE:
-                    await log.save(place)
-                    saved, saved_at = place, monotonic()
-                self._progress = monotonic()
-                woken = await _either(stop, self._wake, idle)
-                idle = SHORTEST_POLL if woken else min(idle * 2, LONGEST_POLL)
+            page = await self._next(log, place, floor)
+            self._progress = monotonic()
+            if page is not None and page.records:
+                idle = SHORTEST_POLL
+                place, floor = await self._drain(log, publisher, page, stop)
+                saved, saved_at = place, monotonic()
                 continue
-            idle = SHORTEST_POLL
-            place = saved = await self._drain(log, publisher, page, stop)
-            saved_at = monotonic()
+            self._oldest_at, floor = None, None
+            place = place if page is None else page.after
+            if place is not saved and monotonic() - saved_at > SAVE_IDLE:
+                floor = await log.save(place)
+                saved, saved_at = place, monotonic()
+            woken = await _either(stop, self._wake, idle)
+            idle = SHORTEST_POLL if woken else min(idle * 2, LONGEST_POLL)
 
-    async def _drain(self, log: EventLog, publisher: Publisher, page: _Page, stop: asyncio.Event) -> Place:
-        """Publish ``page`` and what follows while there is any; gives the saved place.
+    async def _drain(self, log: EventLog, publisher: Publisher, page: _Page, stop: asyncio.Event) -> tuple[Place, int]:
+        """Publish ``page`` and the rest of its window; gives the saved place and the floor read when it was saved.
 
-        While one page is on its way to Kafka, the place of the one before is saved and the next one fetched.
+        Under load, while one page is on its way to Kafka, the place of the one before is saved and the next one
+        fetched. A page that ends its window is followed by a new window, which is better opened after its
+        acknowledgement: it then holds what was committed meanwhile.
         """
         unsaved: Place | None = None
         while True:
             failpoints.reach("relay.after_fetch")
-            following = asyncio.create_task(self._save_and_fetch(log, unsaved, page.after))
+            half_done = page.after.cur is not None
+            following = asyncio.create_task(self._save_and_fetch(log, unsaved, page.after)) if half_done else None
             try:
                 await publisher.publish(page.records)
             except BaseException:
-                await _quietly(following)
+                if following is not None:
+                    await _quietly(following)
                 raise
             failpoints.reach("relay.after_ack_before_save")
             self._published.inc(len(page.records))
             self._progress = monotonic()
-            next_page = await following
             unsaved = page.after
+            next_page = None if following is None else await following
             if next_page is None or not next_page.records or stop.is_set():
-                await log.save(unsaved)
+                floor = await log.save(unsaved)
                 failpoints.reach("relay.after_save")
-                return unsaved
+                return unsaved, floor
             page = next_page
 
     async def _save_and_fetch(self, log: EventLog, acknowledged: Place | None, place: Place) -> _Page | None:
         if acknowledged is not None:
             await log.save(acknowledged)
             failpoints.reach("relay.after_save")
-        return (await self._next(log, place))[0]
+        return await self._next(log, place, None)
 
-    async def _next(self, log: EventLog, place: Place) -> tuple[_Page | None, Place]:
-        """The next page, or none where there is surely nothing; and the place it starts from."""
+    async def _next(self, log: EventLog, place: Place, floor: int | None) -> _Page | None:
+        """The next page, or none where there is surely nothing. ``floor``: if a barrier already stands behind one."""
+        limit, since = self._limit, place.prev.taken_at - SEEN_WITHIN
         if place.cur is None:
-            floor = await log.floor(place.prev.floor)
+            if floor is None:
+                floor = await log.floor(place.prev.floor)
             if not place.worth_asking(floor):
-                return None, place
-            opened = place.open(await log.snapshot(floor))
+                return None
+            rows, opened = await log.open(place, floor, since, limit)
         else:
-            opened = place
-        limit = self._limit
-        rows = await log.page(opened, opened.prev.taken_at - SEEN_WITHIN, limit)
+            rows, opened = await log.page(place, since, limit), place
         records = await self._recorder.records(log.connection, rows)
         self._fit(rows, records, limit)
-        after = opened.after([row["position"] for row in rows], limit)
         if rows:
             self._oldest_at = rows[0]["recorded_at"]
-        return _Page(records, after), place
+        return _Page(records, opened.after([row["position"] for row in rows], limit))
 
     def _fit(self, rows: list[asyncpg.Record], records: list[Record], limit: int) -> None:
         size = sum(len(record.value) for record in records if record.value is not None)

@@ -54,6 +54,7 @@ class Recorder:
             causation_id,
             traceparent,
             payload,
+            *_,
         ) in rows:
             header = types.get(type_)
             if header is None:

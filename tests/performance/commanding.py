@@ -1,21 +1,33 @@
-"""P6: commands a second with an event, beside the same command without one; 32 connections."""
+"""P6: commands a second with an event, beside the same command without one; 32 connections.
+
+A command is what the product carries out for a request: look for its Idempotency-Key, change the aggregate by its
+version, store the answer, in one transaction; with or without an event in it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from time import perf_counter
 
+from chassis.auth import Caller
 from chassis.database import Database
+from chassis.http.commands import CommandRunner, Fingerprint
 from chassis.testing import MIDORI, PASSWORD, Installation
+from chassis.transaction import Transaction, new_id
 from tests.integration.messaging.facts import ThingMadeV1
 from tests.integration.messaging.services import Toy
 from tests.performance.ground import NOTE
 
 CONNECTIONS = 32
 
+_CHANGE = """
+UPDATE owners SET state_version = state_version + 1, name = $3
+WHERE municipality = $1 AND owner_id = $2 RETURNING state_version
+"""
+
 
 async def prepare(source: Toy) -> None:
-    """One aggregate row for each connection's turn."""
+    """Aggregate rows enough that no two commands want the same at once."""
     async with source.worker.scoped("*") as connection:
         await connection.execute(
             "INSERT INTO owners SELECT $1, 'b' || n, 'bench', 0 FROM generate_series(0, $2::int) AS n "
@@ -26,31 +38,30 @@ async def prepare(source: Toy) -> None:
 
 
 async def commands(installation: Installation, source: Toy, count: int, *, with_event: bool) -> float:
-    """Update an aggregate's row by its version, with or without emitting; gives commands a second."""
-    database = await Database.connect(installation.settings, "source", "api", PASSWORD, CONNECTIONS)
-    left = iter(range(count))
-    failures = 0
+    """Carry out ``count`` commands, with or without an event; gives commands a second."""
+    database = await Database.connect(installation.settings, source.service.name, "api", PASSWORD, CONNECTIONS)
+    database.simulated_clock = False
+    caller = Caller(MIDORI, new_id(), frozenset({"staff"}), None)
 
-    async def writer(number: int) -> None:
-        nonlocal failures
-        for turn in left:
+    async def writer(number: int, turns: range) -> None:
+        for turn in turns:
             owner = f"b{number * 50 + turn % 50}"
-            async with database.transaction(MIDORI, source.SYSTEM) as transaction:
-                version = await transaction.connection.fetchval(
-                    "UPDATE owners SET state_version = state_version + 1, name = $3 "
-                    "WHERE municipality = $1 AND owner_id = $2 RETURNING state_version",
-                    MIDORI,
-                    owner,
-                    f"name {turn}",
-                )
+
+            async def use_case(transaction: Transaction, owner: str = owner, turn: int = turn) -> None:
+                version = await transaction.connection.fetchval(_CHANGE, MIDORI, owner, f"name {turn}")
                 if with_event:
                     transaction.emit(ThingMadeV1(thing_id=owner, size=turn, note=NOTE), version=version)
 
-    try:
-        await asyncio.gather(*(writer(number) for number in range(CONNECTIONS)))  # opens the connections
-        left = iter(range(count))
+            fingerprint = Fingerprint("POST /bench", str(new_id()), b"hash")
+            await CommandRunner(database, fingerprint).run(caller, use_case)
+
+    async def all_writers(each: int) -> float:
         began = perf_counter()
-        await asyncio.gather(*(writer(number) for number in range(CONNECTIONS)))
-        return count / (perf_counter() - began)
+        await asyncio.gather(*(writer(number, range(each)) for number in range(CONNECTIONS)))
+        return each * CONNECTIONS / (perf_counter() - began)
+
+    try:
+        await all_writers(5)  # opens the connections and prepares the statements
+        return await all_writers(count // CONNECTIONS)
     finally:
         await database.close()

@@ -27,19 +27,22 @@ ON CONFLICT (municipality, thing_id) DO UPDATE SET size = excluded.size, version
 """
 _KNOWN = """
 SELECT v.aggregate, v.version, v.event_id FROM unnest($1::text[], $2::text[]) AS k (municipality, aggregate)
-JOIN versions AS v ON v.consumer = 'reference' AND v.municipality = k.municipality AND v.owner = 'source'
-                  AND v.aggregate = k.aggregate
-"""
-_ADVANCE = """
-INSERT INTO versions (consumer, municipality, owner, aggregate, version, event_id)
-SELECT 'reference', m, 'source', a, v, e FROM unnest($1::text[], $2::text[], $3::bigint[], $4::uuid[]) AS t (m, a, v, e)
-ON CONFLICT (consumer, municipality, owner, aggregate)
-DO UPDATE SET version = excluded.version, event_id = excluded.event_id
+CROSS JOIN LATERAL (
+    SELECT * FROM versions AS it WHERE it.consumer = 'reference' AND it.municipality = k.municipality
+    AND it.owner = 'source' AND it.aggregate = k.aggregate LIMIT 1
+) AS v
 """
 _LOCK = """
 SELECT partition, next FROM offsets WHERE consumer = 'reference' AND partition = ANY ($1) ORDER BY partition FOR UPDATE
 """
-_MOVE = """
+_ADVANCE_AND_MOVE = """
+WITH advanced AS (
+    INSERT INTO versions (consumer, municipality, owner, aggregate, version, event_id)
+    SELECT 'reference', m, 'source', a, v, e
+    FROM unnest($3::text[], $4::text[], $5::bigint[], $6::uuid[]) AS t (m, a, v, e)
+    ON CONFLICT (consumer, municipality, owner, aggregate)
+    DO UPDATE SET version = excluded.version, event_id = excluded.event_id
+)
 UPDATE offsets AS o SET next = m.next FROM unnest($1::int[], $2::bigint[]) AS m (partition, next)
 WHERE o.consumer = 'reference' AND o.partition = m.partition
 """
@@ -115,8 +118,9 @@ async def _apply(sink: Toy, fetched: dict[TopicPartition, list[Any]]) -> None:
                 raise AssertionError("a gap")
             known[aggregate] = version
         await connection.execute(_COPY, towns, things, sizes, numbers)
-        await connection.execute(_ADVANCE, towns, list(newest), numbers, events)
-        await connection.execute(_MOVE, list(places), list(places.values()))
+        await connection.execute(
+            _ADVANCE_AND_MOVE, list(places), list(places.values()), towns, list(newest), numbers, events
+        )
 
 
 async def hosted(sink: Toy, rows: int) -> float:

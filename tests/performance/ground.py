@@ -56,6 +56,8 @@ async def pair(url: str, kafka: str) -> AsyncIterator[tuple[Installation, Toy, T
         toy(source_service(installation), installation) as source,
         toy(sink_service(installation, reacts=False), installation) as sink,
     ):
+        for it in (source.api, source.worker, sink.api, sink.worker):
+            it.simulated_clock = False  # as in production: no round trip to ask for the town's time
         yield installation, source, sink
 
 

@@ -54,8 +54,11 @@ class Result:
 
 
 async def compare(gate: Gate, ours: Measure, reference: Measure, *, pairs: int) -> tuple[Result, bool]:
-    """Measure in turn, print, append to the file; gives the result and whether it met its gate."""
-    print(f"{gate.id}  {gate.title}", flush=True)
+    """Measure in turn, print, append to the file; gives the result and whether it met its gate.
+
+    The ratio is the median of the pairs: the two of a pair ran side by side, on the same machine in every sense.
+    """
+    say(f"{gate.id}  {gate.title}")
     await reference()
     await ours()
     mine: list[float] = []
@@ -66,22 +69,26 @@ async def compare(gate: Gate, ours: Measure, reference: Measure, *, pairs: int) 
             ((reference, theirs), (ours, mine)) if number % 2 else ((ours, mine), (reference, theirs))
         ):
             figures.append(await measure())
-        print(f"      pair {number + 1}: {_figure(mine[-1])} ÷ {_figure(theirs[-1])} {gate.unit}", flush=True)
+        say(f"      pair {number + 1}: {_figure(mine[-1])} ÷ {_figure(theirs[-1])} {gate.unit}")
     each = [own / other for own, other in zip(mine, theirs, strict=True)]
     result = Result(
-        gate.id, round(median(mine) / median(theirs), 3), round(median(mine), 3), round(median(theirs), 3), gate.unit,
+        gate.id, round(median(each), 3), round(median(mine), 3), round(median(theirs), 3), gate.unit,
         pairs, round(min(each), 3), round(max(each), 3),
     )  # fmt: skip
     passed = gate.passed(result.ratio)
-    print(
+    say(
         f"      {result.ratio:.2f} ({result.min:.2f}-{result.max:.2f}), gate {gate.wanted}: "
-        f"{'met' if passed else 'MISSED'}; reference against itself {_noise(theirs):.2f}",
-        flush=True,
+        f"{'met' if passed else 'MISSED'}; reference against itself {_noise(theirs):.2f}"
     )
     BENCH_FILE.parent.mkdir(exist_ok=True)
     with BENCH_FILE.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(result)) + "\n")
     return result, passed
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
 
 
 def _figure(value: float) -> str:

@@ -19,6 +19,9 @@ from tests.integration.messaging.services import Toy
 from tests.performance.ground import NOTE
 
 SECONDS = 6
+AT_ONCE = 64
+"""Commands in hand at most; a machine that cannot keep up makes both sides wait alike."""
+
 WARM = 1.5
 """Seconds at the start that are not counted."""
 
@@ -47,6 +50,12 @@ class Clock:
 async def drive(clock: Clock, per_second: int, command: Callable[[str], Awaitable[None]]) -> None:
     """Begin commands at a steady rate, whether the ones before are done or not; wait for the last projections."""
     running: set[asyncio.Task[None]] = set()
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(thing: str) -> None:
+        async with room:
+            await command(thing)
+
     began = perf_counter()
     for number in range(per_second * SECONDS):
         ahead = began + number / per_second - perf_counter()
@@ -54,7 +63,7 @@ async def drive(clock: Clock, per_second: int, command: Callable[[str], Awaitabl
             await asyncio.sleep(ahead)
         thing = f"l{next(_serial)}"
         clock.began[thing] = perf_counter()
-        task = asyncio.ensure_future(command(thing))
+        task = asyncio.ensure_future(one(thing))
         running.add(task)
         task.add_done_callback(running.discard)
     await asyncio.gather(*running)
@@ -117,7 +126,7 @@ ON CONFLICT (consumer, topic, partition) DO UPDATE SET next = excluded.next
 async def reference(installation: Installation, source: Toy, sink: Toy, per_second: int) -> Clock:
     """A plain pipeline with an in-process wake-up: position above the last, send_batch, getmany, one transaction."""
     settings = installation.settings
-    topic = f"{settings.prefix}source.owners"
+    topic = f"{settings.prefix}sink.events"  # which the sink does not consume
     clock = Clock()
     wake = asyncio.Event()
     stop = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from time import perf_counter
@@ -12,7 +11,7 @@ import asyncpg
 import pytest
 
 from chassis.database import database_name
-from chassis.relay.log import _PAGE, EventLog, RelayRefusedError, save_place
+from chassis.relay.log import _OPEN, EventLog, RelayRefusedError, save_place
 from chassis.relay.window import START, Place
 from chassis.testing import MIDORI, Installation
 from tests.integration.messaging.facts import ThingMadeV1
@@ -43,9 +42,7 @@ async def log(source: Toy) -> AsyncIterator[EventLog]:
 
 
 async def window(log: EventLog, place: Place, limit: int = 10) -> tuple[list[Any], Place]:
-    floor = await log.floor(place.prev.floor)
-    opened = place.open(await log.snapshot(floor))
-    rows = await log.page(opened, START.prev.taken_at, limit)
+    rows, opened = await log.open(place, await log.floor(place.prev.floor), START.prev.taken_at, limit)
     return rows, opened.after([row["position"] for row in rows], limit)
 
 
@@ -68,8 +65,10 @@ async def test_a_window_is_walked_in_pages(source: Toy, log: EventLog) -> None:
         await connection.execute(_FILL, MIDORI, 25)
     place, seen = START, []
     for _ in range(3):
-        opened = place if place.cur else place.open(await log.snapshot(await log.floor(place.prev.floor)))
-        rows = await log.page(opened, START.prev.taken_at, 10)
+        if place.cur is None:
+            rows, opened = await log.open(place, await log.floor(place.prev.floor), START.prev.taken_at, 10)
+        else:
+            rows, opened = await log.page(place, START.prev.taken_at, 10), place
         seen += [row["position"] for row in rows]
         place = opened.after([row["position"] for row in rows], 10)
     assert seen == list(range(1, 26))
@@ -111,26 +110,25 @@ async def test_the_query_stays_flat_under_a_backlog_and_an_open_transaction_else
         async with source.worker.scoped("*") as connection:
             await connection.execute(_FILL, MIDORI, 50_000)
         await _analyse(source)  # from now on the planner believes that nothing lies beyond
-        place = START.open(await log.snapshot(await log.floor(0)))
-        place = Place(prev=place.cur) if place.cur else START
+        _, opened = await log.open(START, await log.floor(0), START.prev.taken_at, 1)
+        assert opened.cur is not None
+        place = Place(prev=opened.cur)
         assert place.prev.open_transactions
         async with source.worker.scoped("*") as connection:
             await connection.execute(_FILL, MIDORI, 100)
-        opened = place.open(await log.snapshot(await log.floor(place.prev.floor)))
-        assert opened.cur is not None
-        given = (opened.prev.taken, opened.cur.taken, opened.lower_bound, opened.last, 1000, place.prev.taken_at)
-        statement = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_PAGE}"
-        (plan,) = json.loads(await log.connection.fetchval(statement, *given))
+        floor = await log.floor(place.prev.floor)
+        given = (place.prev.taken, floor - 100, 0, 1000, place.prev.taken_at)
+        assert place.lower_bound == floor - 100
+        (plan,) = json.loads(await log.connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_OPEN}", *given))
         assert plan["Plan"]["Actual Rows"] == 100
         assert "Seq Scan" not in json.dumps(plan), plan
         assert "Workers" not in json.dumps(plan), plan
         assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 400, plan
 
-        await log.page(opened, START.prev.taken_at, 1000)
         began = perf_counter()
         for _ in range(10):
-            await log.page(opened, START.prev.taken_at, 1000)
-            await asyncio.sleep(0)
+            rows, _ = await log.open(place, floor, place.prev.taken_at, 1000)
+            assert len(rows) == 100
         assert (perf_counter() - began) / 10 < 0.5
     finally:
         await elsewhere.close()
