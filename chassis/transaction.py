@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -95,6 +95,18 @@ class _Emitted:
     payload: str | None
 
 
+class KeptAnswer(NamedTuple):
+    """What a repeat of the same command is answered; see ``chassis.http.commands``."""
+
+    actor: str
+    route: str
+    key: str
+    request_hash: bytes
+    status: int
+    body: str
+    facts: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Timer:
     aggregate: str
@@ -115,6 +127,20 @@ _APPEND_ONE = """
 INSERT INTO event_log (event_id, topic, type, aggregate, version, key_hash, payload, municipality, occurred_at,
                        causation_id, correlation_id, actor_kind, actor_id, traceparent)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+"""
+
+_ANSWER_COLUMNS = "municipality, actor, route, key, request_hash, status, body, facts"
+
+_KEEP_ANSWER = f"""
+INSERT INTO idempotency_keys ({_ANSWER_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+# The usual end of a command, one event and its answer, in one round trip.
+_APPEND_ONE_AND_KEEP_ANSWER = f"""
+WITH answer AS (
+    INSERT INTO idempotency_keys ({_ANSWER_COLUMNS}) VALUES ($8, $15, $16, $17, $18, $19, $20, $21)
+)
+{_APPEND_ONE}
 """
 
 _SCHEDULE = """
@@ -156,6 +182,7 @@ class Transaction:
         self.causation_id = causation_id
         self._emitted: list[_Emitted] = []
         self._timers: dict[tuple[str, str], _Timer] = {}
+        self._answer: KeptAnswer | None = None
         self.facts: list[tuple[str, int]] = []
 
     def emit(self, event: Fact, *, version: int) -> UUID:
@@ -190,19 +217,26 @@ class Transaction:
         """Take a timer back; none set is no mistake."""
         self._timers[aggregate, name] = _Timer(aggregate, name, None)
 
+    def keep_answer(self, answer: KeptAnswer) -> None:
+        """Keep the command's answer for its repeats; written with the events and timers."""
+        self._answer = answer
+
     async def flush(self) -> None:
-        """Write events and timers; called once, by the database, before COMMIT."""
-        if self._emitted:
-            await self._append(self._emitted)
-            self._emitted = []
+        """Write events, answer and timers; called once, by the database, before COMMIT."""
+        emitted, answer = self._emitted, self._answer
+        self._emitted, self._answer = [], None
+        if len(emitted) == 1:
+            await self._append_one(emitted[0], answer)
+        else:
+            if emitted:
+                await self._append(emitted)
+            if answer is not None:
+                await self.connection.execute(_KEEP_ANSWER, self.municipality, *answer)
         if self._timers:
             await self._write_timers(list(self._timers.values()))
             self._timers = {}
 
     async def _append(self, emitted: Sequence[_Emitted]) -> None:
-        if len(emitted) == 1:
-            await self._append_one(emitted[0])
-            return
         await self.connection.execute(
             _APPEND,
             [each.event_id for each in emitted],
@@ -221,9 +255,9 @@ class Transaction:
             _traceparent(),
         )
 
-    async def _append_one(self, it: _Emitted) -> None:
+    async def _append_one(self, it: _Emitted, answer: KeptAnswer | None) -> None:
         await self.connection.execute(
-            _APPEND_ONE,
+            _APPEND_ONE if answer is None else _APPEND_ONE_AND_KEEP_ANSWER,
             it.event_id,
             it.topic,
             it.type,
@@ -238,6 +272,7 @@ class Transaction:
             self.actor.kind,
             self.actor.id,
             _traceparent(),
+            *(answer or ()),
         )
 
     async def _write_timers(self, timers: Sequence[_Timer]) -> None:

@@ -24,7 +24,7 @@ from chassis.auth import Caller
 from chassis.database import Database
 from chassis.http.problems import IDEMPOTENCY_HEADER
 from chassis.refusals import Refusal
-from chassis.transaction import Actor, Transaction, new_id
+from chassis.transaction import Actor, KeptAnswer, Transaction, new_id
 
 FACTS_HEADER = "Taiwa-Facts"
 """Answers name the facts they made, ``<aggregate>@<version>``, comma separated; others tell by ``GET /applied``."""
@@ -66,11 +66,6 @@ SELECT pg_try_advisory_xact_lock(hashtextextended($1 || ' ' || $2 || ' ' || $3 |
 FROM (SELECT) AS one
 LEFT JOIN idempotency_keys AS stored
        ON stored.municipality = $1 AND stored.actor = $2 AND stored.route = $3 AND stored.key = $4
-"""
-
-_STORE = """
-INSERT INTO idempotency_keys (municipality, actor, route, key, request_hash, status, body, facts)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 
 UseCase = Callable[[Transaction], Awaitable[BaseModel | None]]
@@ -136,8 +131,8 @@ class CommandRunner:
                 result.model_dump_json() if result is not None else "",
                 ", ".join(f"{aggregate}@{version}" for aggregate, version in transaction.facts[:_FACTS_SHOWN]),
             )
-            await transaction.connection.execute(
-                _STORE, *scope, it.request_hash, answer.status, answer.body, answer.facts
+            transaction.keep_answer(
+                KeptAnswer(actor.id, it.route, it.key, it.request_hash, answer.status, answer.body, answer.facts)
             )
         return answer.response(repeated=False)
 

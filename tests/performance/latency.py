@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from statistics import quantiles
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,8 @@ class Clock:
     def __init__(self) -> None:
         self.began: dict[str, float] = {}
         self.took: list[float] = []
+        self.busy = 0.0
+        """Share of one core that this process used."""
         self._from = perf_counter() + WARM
 
     def projected(self, thing: str) -> None:
@@ -56,7 +58,7 @@ async def drive(clock: Clock, per_second: int, command: Callable[[str], Awaitabl
         async with room:
             await command(thing)
 
-    began = perf_counter()
+    began, used = perf_counter(), process_time()
     for number in range(per_second * SECONDS):
         ahead = began + number / per_second - perf_counter()
         if ahead > 0:
@@ -67,6 +69,7 @@ async def drive(clock: Clock, per_second: int, command: Callable[[str], Awaitabl
         running.add(task)
         task.add_done_callback(running.discard)
     await asyncio.gather(*running)
+    clock.busy = (process_time() - used) / (perf_counter() - began)
     deadline = perf_counter() + 10
     while clock.began and perf_counter() < deadline:
         await asyncio.sleep(0.02)
