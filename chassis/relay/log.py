@@ -47,18 +47,20 @@ _ROWS = f"""
        AND position + 0 > $3 AND {{visible}}
      ORDER BY position + 0 LIMIT $4)
 """
+_ROWS_OF_NOW = _ROWS.format(visible="true")
+_ROWS_OF_WINDOW = _ROWS.format(visible="pg_visible_in_snapshot(xid, $6::text::pg_snapshot)")
 
 # The first page of a window: what this statement sees is the window, and its own snapshot is told with the rows.
 _OPEN = f"""
 SELECT page.*, cur.taken, cur.taken_at
 FROM (SELECT pg_current_snapshot()::text AS taken, clock_timestamp() AS taken_at) AS cur
-LEFT JOIN (SELECT * FROM ({_ROWS.format(visible="true")}) AS both_branches ORDER BY position LIMIT $4) AS page ON true
+LEFT JOIN (SELECT * FROM ({_ROWS_OF_NOW}) AS both_branches ORDER BY position LIMIT $4) AS page ON true
 ORDER BY page.position
 """
 
 # The pages after it see later snapshots and must look at the window's.
 _PAGE = f"""
-SELECT * FROM ({_ROWS.format(visible="pg_visible_in_snapshot(xid, $6::text::pg_snapshot)")}) AS page
+SELECT * FROM ({_ROWS_OF_WINDOW}) AS page
 ORDER BY position LIMIT $4
 """
 
