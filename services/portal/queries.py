@@ -236,6 +236,7 @@ class Board(BaseModel):
 
     fiscal_year: int
     as_of: datetime
+    called_on: date | None = None
     closes_on: date | None
     term_ends_on: date
     appointment_word: str = "選任"

@@ -79,6 +79,7 @@ class CoverageBoard(BaseModel):
     fiscal_year: int
     fiscal_year_label: str
     as_of: datetime
+    called_on: date | None = Field(description="day on which the sections were first asked; null: not called yet")
     closes_on: date | None = Field(description="of the year's call; null: not called yet")
     term_ends_on: date
     appointment_word: str
@@ -154,6 +155,8 @@ WHERE municipality = $1 AND NOT withdrawn AND from_on <= $3 AND (until_on IS NUL
 ORDER BY from_on
 """
 
+_CALL = "SELECT opened_at, closes_on FROM calls WHERE municipality = $1 AND fiscal_year = $2"
+
 _REQUESTS = """
 SELECT request.section_call_id, request.requested_at, request.reason
 FROM section_call_requests AS request
@@ -216,12 +219,13 @@ async def coverage_board(view: View, fiscal_year: int, section_id: UUID | None =
     ]
     order = {status: place for place, status in enumerate(get_args(Status))}
     rows.sort(key=lambda row: order[row.status])
-    closes_on = "SELECT closes_on FROM calls WHERE municipality = $1 AND fiscal_year = $2"
+    call = await connection.fetchrow(_CALL, town, fiscal_year)
     return CoverageBoard(
         fiscal_year=fiscal_year,
         fiscal_year_label=fiscal_year_label(fiscal_year),
         as_of=view.now,
-        closes_on=await connection.fetchval(closes_on, town, fiscal_year),
+        called_on=call["opened_at"].astimezone(TOKYO).date() if call else None,
+        closes_on=call["closes_on"] if call else None,
         term_ends_on=ends_on,
         appointment_word=rules.appointment_word,
         rule=_rule(rules),

@@ -162,6 +162,41 @@ COVERAGE: Mapping[str, Sign] = {
 }
 """States of a section on the coverage board, in the order in which they need a hand."""
 
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step on the way of a year: when, what, and how it stands; ``state`` is ``done``, ``now`` or empty (to come)."""
+
+    when: str
+    title: str
+    stand: str
+    state: str
+
+
+def call_steps(
+    states: Sequence[str], called_on: date | None, closes_on: date | None, term_ends_on: date, today: date
+) -> list[Step]:
+    """How far a year's call is, from the states of its sections (keys of :data:`COVERAGE`); nothing before it.
+
+    A step is done by what happened, never by its date alone: the closing date closes, but only decisions decide.
+    """
+    if called_on is None or closes_on is None:
+        return []
+    late, waiting = states.count("late"), states.count("awaiting_decision")
+    owing = late + states.count("asked")
+    led = sum(states.count(state) for state in ("appointed", "expiring", "absent"))
+    answers_closed = owing == 0 or (today > closes_on and owing == late)
+    decided = owing == 0 and waiting == 0
+    answered = f"{len(states) - owing}課が回答" + (f"・{late}課が遅れ" if late else "")
+    standing = f"決裁待ち {waiting}課・選任済み {led}課" if waiting else f"選任済み {led}課"
+    return [
+        Step(day_short(called_on), "選出のお願い", f"{len(states)}課にお願い", "done"),
+        Step(f"{day_short(closes_on)}まで", "課からの回答", answered, "done" if answers_closed else "now"),
+        Step("", "決裁と選任", standing, "done" if decided else "now" if answers_closed else ""),
+        Step(f"{day_short(term_ends_on)}まで", "任期", "", "now" if decided and led else ""),
+    ]
+
+
 CASE: Mapping[str, Sign] = {
     "waiting_requester": Sign("warn", "pause", "返事待ち"),
     "open": Sign("info", "play", "回答を準備中"),

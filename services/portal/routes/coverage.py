@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -16,7 +17,17 @@ from services.portal import queries
 from services.portal.gateway import Done, MadeFact, Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
-from services.portal.pages.wording import COVERAGE, Sign, csv_cell, day_short, fiscal_year_label, person, years_around
+from services.portal.pages.wording import (
+    COVERAGE,
+    Sign,
+    Step,
+    call_steps,
+    csv_cell,
+    day_short,
+    fiscal_year_label,
+    person,
+    years_around,
+)
 
 router = APIRouter(prefix="/coverage", include_in_schema=False)
 
@@ -35,6 +46,11 @@ def state_of(row: queries.BoardRow) -> str:
 def _counted(board: queries.Board) -> list[tuple[Sign, int]]:
     states = [state_of(row) for row in board.rows]
     return [(sign, states.count(state)) for state, sign in COVERAGE.items() if state in states]
+
+
+def _steps(board: queries.Board, today: date) -> list[Step]:
+    states = [state for row in board.rows if (state := state_of(row)) != "not_asked"]
+    return call_steps(states, board.called_on, board.closes_on, board.term_ends_on, today)
 
 
 def _needing_first(board: queries.Board) -> queries.Board:
@@ -61,6 +77,7 @@ async def _page(desk: Desk, year: int, forms: dict[str, Form] | None = None, sta
         ends_on=fiscal_year_ends_on(year),
         state_of=state_of,
         counted=_counted(board.content) if board.content else [],
+        steps=_steps(board.content, desk.now.date()) if board.content else [],
         may_decide=desk.identity.has("hr"),
     )
 

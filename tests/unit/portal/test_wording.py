@@ -112,3 +112,28 @@ def test_a_cell_is_no_formula(cell: str) -> None:
 
 def test_every_kind_of_work_has_a_verb() -> None:
     assert set(wording.WORK) == set(WorkItem.model_fields["kind"].annotation.__args__)  # type: ignore[union-attr]  # a Literal
+
+
+CALLED, CLOSES, ENDS = date(2026, 4, 1), date(2026, 4, 10), date(2027, 3, 31)
+
+
+@pytest.mark.parametrize(
+    ("states", "today", "standing"),
+    [
+        ((), CALLED, []),
+        (("asked", "asked"), date(2026, 4, 3), ["done", "now", "", ""]),
+        (("late", "awaiting_decision"), date(2026, 4, 13), ["done", "done", "now", ""]),
+        (("awaiting_decision", "appointed"), date(2026, 4, 9), ["done", "done", "now", ""]),
+        (("appointed", "absent"), date(2026, 4, 9), ["done", "done", "done", "now"]),
+        (("late", "appointed"), date(2026, 4, 13), ["done", "done", "now", ""]),
+    ],
+)
+def test_a_years_call_moves_by_what_happened(states: tuple[str, ...], today: date, standing: list[str]) -> None:
+    called_on = CALLED if states else None
+    steps = wording.call_steps(states, called_on, CLOSES, ENDS, today)
+    assert [step.state for step in steps] == standing
+
+
+def test_a_step_says_how_many_answered_and_are_late() -> None:
+    steps = wording.call_steps(("late", "asked", "awaiting_decision", "appointed"), CALLED, CLOSES, ENDS, CLOSES)
+    assert [step.stand for step in steps[:3]] == ["4課にお願い", "2課が回答・1課が遅れ", "決裁待ち 1課・選任済み 1課"]
