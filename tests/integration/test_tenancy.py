@@ -249,7 +249,15 @@ async def a_row(admin: asyncpg.Connection[asyncpg.Record], table: Table) -> str:
     return made
 
 
-CHECKED = {"source": "record", "kind": "dead", "scope": "paused", "outcome": None, "state": "waiting"}
+CHECKED = {
+    "source": "record",
+    "kind": "dead",
+    "scope": "paused",
+    "outcome": None,
+    "state": "waiting",
+    "act": "seen",
+    "operator_kind": "staff",
+}
 """Words that a table's CHECK takes."""
 
 
