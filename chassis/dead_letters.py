@@ -100,6 +100,28 @@ WHERE kind = 'held' OR (kind = 'deferred' AND retry_at <= clock_timestamp())
 LIMIT 100
 """
 
+_OPEN_LETTER = """
+SELECT * FROM dead_letters AS it WHERE id = $1 AND closed_at IS NULL AND kind IN ('held', 'deferred')
+AND NOT EXISTS (
+    SELECT FROM dead_letters AS before
+    WHERE before.consumer = it.consumer AND before.topic = it.topic AND before.partition = it.partition
+      AND before.key = it.key AND before."offset" < it."offset" AND before.closed_at IS NULL AND before.holds
+)
+"""
+
+_CLOSE = "UPDATE dead_letters SET closed_at = clock_timestamp(), outcome = $2 WHERE id = $1"
+
+_KEEP = """
+UPDATE dead_letters
+SET kind = $2, code = $3, error = $4, attempts = $5, retry_at = clock_timestamp() + $6::interval
+WHERE id = $1
+"""
+
+_WRITE_TIMER = """
+INSERT INTO dead_letters (id, consumer, source, kind, municipality, type, aggregate, holds, code, error)
+VALUES ($1, $2, 'timer', 'dead', $3, $4, $5, false, $6, $7)
+"""
+
 
 async def write(
     connection: Connection,
@@ -160,18 +182,7 @@ async def heads(connection: Connection, consumer: str) -> list[tuple[UUID, str, 
 
 async def open_letter(connection: Connection, letter: UUID, prefix: str) -> tuple[RawRecord, int] | None:
     """An open letter's record and its attempts; ``None`` if it was closed meanwhile or something stands before it."""
-    row = await connection.fetchrow(
-        """
-        SELECT * FROM dead_letters AS it WHERE id = $1 AND closed_at IS NULL AND kind IN ('held', 'deferred')
-        AND NOT EXISTS (
-            SELECT FROM dead_letters AS before
-            WHERE before.consumer = it.consumer AND before.topic = it.topic AND before.partition = it.partition
-              AND before.key = it.key AND before."offset" < it."offset" AND before.closed_at IS NULL
-              AND before.holds
-        )
-        """,
-        letter,
-    )
+    row = await connection.fetchrow(_OPEN_LETTER, letter)
     if row is None:
         return None
     raw = StoredRecord(
@@ -182,26 +193,12 @@ async def open_letter(connection: Connection, letter: UUID, prefix: str) -> tupl
 
 async def close(connection: Connection, letter: UUID, outcome: Literal["applied", "discarded"]) -> None:
     """Close a letter; the caller lowers ``open_letters``."""
-    await connection.execute(
-        "UPDATE dead_letters SET closed_at = clock_timestamp(), outcome = $2 WHERE id = $1", letter, outcome
-    )
+    await connection.execute(_CLOSE, letter, outcome)
 
 
 async def keep(connection: Connection, letter: UUID, failure: Failure, attempts: int) -> None:
     """It failed again: note why, and when it is tried next."""
-    await connection.execute(
-        """
-        UPDATE dead_letters SET kind = $2, code = $3, error = $4, attempts = $5,
-               retry_at = clock_timestamp() + $6::interval
-        WHERE id = $1
-        """,
-        letter,
-        failure.kind,
-        failure.code,
-        failure.error,
-        attempts,
-        failure.wait,
-    )
+    await connection.execute(_KEEP, letter, failure.kind, failure.code, failure.error, attempts, failure.wait)
 
 
 async def write_timer(
@@ -209,17 +206,5 @@ async def write_timer(
 ) -> UUID:
     """A timer that can never run; its row in ``timers`` stays, with ``failed_at``."""
     letter = new_id()
-    await connection.execute(
-        """
-        INSERT INTO dead_letters (id, consumer, source, kind, municipality, type, aggregate, holds, code, error)
-        VALUES ($1, $2, 'timer', 'dead', $3, $4, $5, false, $6, $7)
-        """,
-        letter,
-        service,
-        municipality,
-        name,
-        aggregate,
-        code,
-        error,
-    )
+    await connection.execute(_WRITE_TIMER, letter, service, municipality, name, aggregate, code, error)
     return letter

@@ -92,6 +92,16 @@ FROM unnest($2::text[], $3::int[], $4::bigint[], $6::int[]) AS t (topic, partiti
 ON CONFLICT DO NOTHING
 """
 
+_STOPS = "SELECT scope, reason, command, topic, partition FROM stops WHERE consumer = $1"
+
+_STOP = """
+INSERT INTO stops (consumer, scope, topic, partition, reason, command) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (consumer, topic, partition)
+DO UPDATE SET scope = excluded.scope, reason = excluded.reason, command = excluded.command
+"""
+
+_CLEAR = "DELETE FROM stops WHERE consumer = $1 AND topic = $2 AND partition = $3"
+
 
 class Ledger:
     """The rows of one consumer. ``consumer``: the service's name, or ``rebuild:<name>``."""
@@ -152,32 +162,18 @@ class Ledger:
 
     async def stops(self, connection: Connection) -> list[Stop]:
         """What stands still, and why."""
-        rows = await connection.fetch(
-            "SELECT scope, reason, command, topic, partition FROM stops WHERE consumer = $1", self.consumer
-        )
+        rows = await connection.fetch(_STOPS, self.consumer)
         return [Stop(**dict(row)) for row in rows]
 
     async def stop(self, connection: Connection, stop: Stop) -> None:
         """Record a stop; it survives a restart."""
         await connection.execute(
-            """
-            INSERT INTO stops (consumer, scope, topic, partition, reason, command) VALUES ($1, $2, $3, $4, $5, $6)
-            ON CONFLICT (consumer, topic, partition)
-            DO UPDATE SET scope = excluded.scope, reason = excluded.reason, command = excluded.command
-            """,
-            self.consumer,
-            stop.scope,
-            stop.topic,
-            stop.partition,
-            stop.reason,
-            stop.command,
+            _STOP, self.consumer, stop.scope, stop.topic, stop.partition, stop.reason, stop.command
         )
 
     async def clear(self, connection: Connection, topic: str = "", partition: int = -1) -> None:
         """Clear a stop."""
-        await connection.execute(
-            "DELETE FROM stops WHERE consumer = $1 AND topic = $2 AND partition = $3", self.consumer, topic, partition
-        )
+        await connection.execute(_CLEAR, self.consumer, topic, partition)
 
     async def event_of(self, connection: Connection, key: VersionKey) -> UUID | None:
         """The event that made the newest known version of an aggregate."""
