@@ -88,10 +88,12 @@ def build(settings: LeadersSettings | None = None) -> Service:
             Reaction(StaffChangedV1, reactions.end_terms_of_changed),
             Reaction(TransferRevertedV1, reactions.restore_terms_of_returned),
             Reaction(SectionCreatedV1, reactions.ask_founded_section),
+            Reaction(SectionHeadAssignedV1, reactions.ask_new_head),
             Reaction(SectionClosedV1, reactions.end_terms_of_closed_section),
             Reaction(RuleChangedV1, reactions.review_coverage_by_new_rule),
         ),
         timers=(
+            TimerHandler("ask_head", reactions.ask_head_on_its_day),
             TimerHandler("begin_term", reactions.begin_term_on_its_day),
             TimerHandler("end_term", reactions.end_term_on_its_day),
             TimerHandler("end_deputy", reactions.end_deputy_on_its_day),

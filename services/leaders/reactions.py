@@ -7,6 +7,7 @@ from uuid import UUID
 from chassis.calendar import at, fiscal_year_of
 from chassis.service import Received
 from chassis.transaction import Transaction
+from services.leaders.commands.ask_head import ask_head
 from services.leaders.commands.close_section import close_section
 from services.leaders.commands.correct import undo_transfer_ends
 from services.leaders.commands.deputy import end_deputies_gone, end_deputy_when_due
@@ -20,6 +21,7 @@ from taiwa_contracts.directory import (
     RuleChangedV1,
     SectionClosedV1,
     SectionCreatedV1,
+    SectionHeadAssignedV1,
     StaffChangedV1,
     StaffLeftV1,
     StaffTransferredV1,
@@ -66,6 +68,15 @@ async def ask_founded_section(tx: Transaction, received: Received[SectionCreated
     await ask_new_section(tx, received.event.section_id, fiscal_year_of(received.event.effective_from))
 
 
+async def ask_new_head(tx: Transaction, received: Received[SectionHeadAssignedV1]) -> None:
+    """Who comes to head a section after the call hears of it; on the day it holds, should that be still to come."""
+    event = received.event
+    if event.effective_from <= tx.today:
+        await ask_head(tx, event.section_id)
+    else:
+        tx.schedule("ask_head", event.aggregate(), at(event.effective_from, "00:00"))
+
+
 async def review_coverage_by_new_rule(tx: Transaction, received: Received[RuleChangedV1]) -> None:
     """How many leaders a section needs has changed: look at every section again, on the day it holds."""
     event = received.event
@@ -81,6 +92,11 @@ async def review_coverage_by_new_rule(tx: Transaction, received: Received[RuleCh
 
 def _id(aggregate: str) -> UUID:
     return UUID(aggregate.partition("/")[2])
+
+
+async def ask_head_on_its_day(tx: Transaction, aggregate: str) -> None:
+    """Timer ``ask_head`` of a section."""
+    await ask_head(tx, _id(aggregate))
 
 
 async def end_term_on_its_day(tx: Transaction, aggregate: str) -> None:

@@ -2,7 +2,7 @@
 
 | fact | emitted in |
 | --- | --- |
-| NominationRequested | ``open_call`` (first), ``remind`` (again) |
+| NominationRequested | ``open_call`` (first), ``remind`` (again), ``ask_head`` (another head) |
 | LeaderNominated | ``nominate`` |
 | NominationRejected | ``send_back`` |
 | LeaderAppointed | ``appoint`` |

@@ -156,6 +156,15 @@ def remind(call: SectionCall, answer_by: date, *, enough_leaders: bool) -> Secti
     return replace(call, state="asked", closes_on=closes_on, open_until=answer_by, version=call.version + 1)
 
 
+def head_is_to_hear(call: SectionCall, head: UUID | None, asked_head: UUID | None, this_year: int) -> bool:
+    """Whether the present head has to be asked: the section owes an answer, and the last request went elsewhere.
+
+    ``asked_head``: whom that request went to (``None``: the post was vacant). An answer for a year gone by is owed no
+    more, and nobody is asked while the post is vacant.
+    """
+    return call.state == "asked" and call.fiscal_year >= this_year and head is not None and head != asked_head
+
+
 def answer_by(call: SectionCall, wanted: date | None, today: date, closed_days: AbstractSet[date]) -> date:
     """Until when a section that is asked again may answer: as wanted, else its date if that is still to come.
 

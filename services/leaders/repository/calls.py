@@ -90,6 +90,21 @@ async def add_requests(
     )
 
 
+_LAST_ASKED = """
+SELECT DISTINCT ON (section_call_id) section_call_id, head_person_id FROM section_call_requests
+WHERE municipality = $1 AND section_call_id = ANY($2)
+ORDER BY section_call_id, version DESC
+"""
+
+
+async def last_asked(
+    connection: Connection, municipality: str, section_call_ids: Sequence[UUID]
+) -> dict[UUID, UUID | None]:
+    """Which head the last request of each section call went to; ``None``: nobody, the post was vacant."""
+    rows = await connection.fetch(_LAST_ASKED, municipality, section_call_ids)
+    return {row["section_call_id"]: row["head_person_id"] for row in rows}
+
+
 _LOAD = """
 SELECT section_call_id, fiscal_year, section_id, closes_on, open_until, state, version
 FROM section_calls WHERE municipality = $1 AND section_call_id = ANY($2)

@@ -255,3 +255,14 @@ def test_whatever_is_tried_in_whatever_order_a_call_stays_sound(tried: list[tupl
         assert (call.state == "answered") == bool(call.nominations)
         assert len({each.person_id for each in call.nominations}) == len(call.nominations)
         assert call.open_until >= call.closes_on
+
+
+def test_only_a_head_who_was_not_asked_hears_of_an_answer_that_is_owed() -> None:
+    former, head = uuid4(), uuid4()
+    assert domain.head_is_to_hear(asked(), head, former, 2026)
+    assert domain.head_is_to_hear(asked(), head, None, 2025)
+    assert not domain.head_is_to_hear(asked(), head, head, 2026)
+    assert not domain.head_is_to_hear(asked(), None, former, 2026)
+    assert not domain.head_is_to_hear(asked(), head, former, 2027)
+    for state in ("answered", "decided", "withdrawn"):
+        assert not domain.head_is_to_hear(asked(state=state), head, former, 2026)
