@@ -19,12 +19,16 @@ import asyncpg
 from chassis.clocks import monotonic
 from chassis.database import database_name
 from chassis.kafka import cluster_id
+from chassis.operations import acts, letters, stops
+from chassis.operations.acts import Operator
 from chassis.relay.log import LOCK, place_of, save_place, system_identifier
 from chassis.relay.window import START, Place, Snapshot
 from chassis.settings import InstallationSettings
 from chassis.topics import TopicSpec, delete_topics, ensure_topics, generations
 
 _PATIENCE = 30.0
+
+_SOMEBODY = Operator("operator", "")
 
 _HOLDERS = """
 SELECT pg_terminate_backend(pid) FROM pg_locks
@@ -136,99 +140,60 @@ async def _start_over(admin_url: str, installation: InstallationSettings, servic
         await connection.execute("DELETE FROM stops WHERE consumer = $1 AND command LIKE 'taiwa republish %'", service)
 
 
-async def clear_stop(admin_url: str, installation: InstallationSettings, service: str) -> int:
+async def clear_stop(
+    admin_url: str, installation: InstallationSettings, service: str, *, by: Operator = _SOMEBODY, reason: str = ""
+) -> int:
     """Let a stopped consumer, and its paused and blocked partitions, go on; gives how many stops were cleared."""
-    async with _administrator(admin_url, installation, service) as connection:
-        done = await connection.execute("DELETE FROM stops WHERE consumer = $1", service)
-    return int(done.rpartition(" ")[2])
+    async with _administrator(admin_url, installation, service) as connection, connection.transaction():
+        cleared = [
+            await stops.resume(connection, stop.consumer, stop.topic, stop.partition)
+            for stop in await stops.every(connection)
+            if stop.consumer == service
+        ]
+        subjects = [subject for subject in cleared if subject is not None]
+        await acts.note(connection, by, "resumed", subjects, reason=reason)
+    return len(subjects)
 
 
-async def replay(admin_url: str, installation: InstallationSettings, service: str, letter: UUID) -> None:
+async def replay(
+    admin_url: str,
+    installation: InstallationSettings,
+    service: str,
+    letter: UUID,
+    *,
+    by: Operator = _SOMEBODY,
+    reason: str = "",
+) -> None:
     """Let a dead letter be tried again, at once, by the running consumer or timers role.
 
     Raises:
         RepairError: there is no such open letter.
     """
     async with _administrator(admin_url, installation, service) as connection, connection.transaction():
-        row = await connection.fetchrow(
-            "SELECT source, municipality, aggregate, type FROM dead_letters WHERE id = $1 AND kind = 'dead' "
-            "AND closed_at IS NULL FOR UPDATE",
-            letter,
-        )
-        if row is None:
-            raise RepairError(f"there is no open dead letter {letter}")
-        if row["source"] == "timer":
-            await connection.execute(
-                "UPDATE timers SET failed_at = NULL, retry_at = NULL, attempts = 0 "
-                "WHERE municipality = $1 AND aggregate = $2 AND name = $3",
-                row["municipality"],
-                row["aggregate"],
-                row["type"],
-            )
-            await connection.execute(
-                "UPDATE dead_letters SET closed_at = clock_timestamp(), outcome = 'applied' WHERE id = $1", letter
-            )
-        else:
-            await connection.execute(
-                "UPDATE dead_letters SET kind = 'deferred', retry_at = clock_timestamp(), attempts = 0 WHERE id = $1",
-                letter,
-            )
+        try:
+            subjects = await letters.replay(connection, [letter])
+        except letters.LetterClosed as closed:
+            raise RepairError(f"there is no open dead letter {letter}") from closed
+        await acts.note(connection, by, "replayed", subjects, reason=reason)
 
 
-async def discard(admin_url: str, installation: InstallationSettings, service: str, letter: UUID) -> None:
+async def discard(
+    admin_url: str,
+    installation: InstallationSettings,
+    service: str,
+    letter: UUID,
+    *,
+    by: Operator = _SOMEBODY,
+    reason: str = "",
+) -> None:
     """Give a dead letter up: its version counts as dealt with, and what is held behind it goes on.
 
     Raises:
         RepairError: there is no such open letter.
     """
     async with _administrator(admin_url, installation, service) as connection, connection.transaction():
-        row = await connection.fetchrow(
-            "SELECT * FROM dead_letters WHERE id = $1 AND kind IN ('dead', 'deferred') AND closed_at IS NULL", letter
-        )
-        if row is None:
-            raise RepairError(f"there is no open dead letter {letter}")
-        await connection.execute(
-            "SELECT FROM offsets WHERE consumer = $1 AND topic = $2 AND partition = $3 FOR UPDATE",
-            row["consumer"],
-            row["topic"],
-            row["partition"],
-        )
-        closed = await connection.fetchval(
-            "UPDATE dead_letters SET closed_at = clock_timestamp(), outcome = 'discarded' "
-            "WHERE id = $1 AND closed_at IS NULL RETURNING true",
-            letter,
-        )
-        if not closed:
-            raise RepairError(f"the dead letter {letter} was closed meanwhile")
-        if row["source"] == "timer":
-            await connection.execute(
-                "DELETE FROM timers WHERE municipality = $1 AND aggregate = $2 AND name = $3 AND failed_at IS NOT NULL",
-                row["municipality"],
-                row["aggregate"],
-                row["type"],
-            )
-            return
-        if row["holds"]:
-            await connection.execute(
-                "UPDATE offsets SET open_letters = open_letters - 1 WHERE consumer = $1 AND topic = $2 "
-                "AND partition = $3",
-                row["consumer"],
-                row["topic"],
-                row["partition"],
-            )
-        if row["version"] is not None:
-            await connection.execute(
-                """
-                INSERT INTO versions (consumer, municipality, owner, aggregate, version, event_id)
-                VALUES ($1, $2, split_part($3, '.', 1), $4, $5, $6)
-                ON CONFLICT (consumer, municipality, owner, aggregate)
-                DO UPDATE SET version = excluded.version, event_id = excluded.event_id
-                WHERE versions.version < excluded.version
-                """,
-                row["consumer"],
-                row["municipality"],
-                row["topic"],
-                row["aggregate"],
-                row["version"],
-                row["event_id"],
-            )
+        try:
+            subject = await letters.discard(connection, letter)
+        except letters.LetterClosed as closed:
+            raise RepairError(f"there is no open dead letter {letter}") from closed
+        await acts.note(connection, by, "discarded", [subject], reason=reason)
