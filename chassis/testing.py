@@ -70,9 +70,9 @@ class TestedFact(Fact, Protocol):
 
 
 @overload
-async def eventually(check: Callable[[], Awaitable[T]], timeout: float = 10, pause: float = 0.02) -> T: ...  # noqa: ASYNC109  as below
+async def eventually(check: Callable[[], Awaitable[T]], timeout: float = 30, pause: float = 0.02) -> T: ...  # noqa: ASYNC109  as below
 @overload
-async def eventually(check: Callable[[], T], timeout: float = 10, pause: float = 0.02) -> T: ...  # noqa: ASYNC109  as below
+async def eventually(check: Callable[[], T], timeout: float = 30, pause: float = 0.02) -> T: ...  # noqa: ASYNC109  as below
 async def eventually(
     check: Callable[[], Any],
     timeout: float = 10,  # noqa: ASYNC109  seconds of patience, of a poll

@@ -224,7 +224,7 @@ async def toy(service: Service, installation: Installation) -> AsyncIterator[Toy
         await drop_test_database(installation, service)
 
 
-async def until(check: Callable[[], Awaitable[T | None]], timeout: float = 15) -> T:  # noqa: ASYNC109  patience
+async def until(check: Callable[[], Awaitable[T | None]], timeout: float = 45) -> T:  # noqa: ASYNC109  patience
     """What ``check`` gives once it gives something true."""
 
     async def ask() -> T | None:
