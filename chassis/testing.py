@@ -75,7 +75,7 @@ async def eventually(check: Callable[[], Awaitable[T]], timeout: float = 30, pau
 async def eventually(check: Callable[[], T], timeout: float = 30, pause: float = 0.02) -> T: ...  # noqa: ASYNC109  as below
 async def eventually(
     check: Callable[[], Any],
-    timeout: float = 10,  # noqa: ASYNC109  seconds of patience, of a poll
+    timeout: float = 30,  # noqa: ASYNC109  seconds of patience, of a poll
     pause: float = 0.02,
 ) -> Any:
     """Ask again until ``check`` gives something true, and give it; an AssertionError counts as not yet.
