@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from chassis.envelope import RawRecord, readable_parts
+from chassis.envelope import RawRecord, readable_parts, storable
 from chassis.transaction import Connection, new_id
 
 Kind = Literal["dead", "deferred", "held"]
@@ -48,6 +48,10 @@ class Failure:
     error: str
     wait: timedelta | None = None
 
+    def __post_init__(self) -> None:
+        """An error may tell characters of the record that no column takes."""
+        object.__setattr__(self, "error", storable(self.error))
+
 
 HELD = Failure("held", "event.held", "waits behind an earlier record of its key")
 
@@ -65,13 +69,26 @@ class StoredRecord:
 
 
 def headers_text(headers: Sequence[tuple[str, bytes | None]]) -> str:
-    """Headers as JSON; values in base64, because a header may hold any bytes."""
-    return json.dumps([[name, None if value is None else base64.b64encode(value).decode()] for name, value in headers])
+    """Headers as JSON; values in base64, because a header may hold any bytes.
+
+    Names too where jsonb refuses them: such a name is told twice, readable first and in base64 last.
+    """
+    return json.dumps([_header_json(name, value) for name, value in headers])
+
+
+def _header_json(name: str, value: bytes | None) -> list[str | None]:
+    text = None if value is None else base64.b64encode(value).decode()
+    if "\x00" not in name:
+        return [name, text]
+    return [storable(name), text, base64.b64encode(name.encode()).decode()]
 
 
 def headers_of(text: str) -> list[tuple[str, bytes | None]]:
     """The reverse of :func:`headers_text`."""
-    return [(name, None if value is None else base64.b64decode(value)) for name, value in json.loads(text)]
+    return [
+        (base64.b64decode(exact[0]).decode() if exact else name, None if value is None else base64.b64decode(value))
+        for name, value, *exact in json.loads(text)
+    ]
 
 
 _WRITE = """
