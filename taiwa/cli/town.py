@@ -8,6 +8,7 @@ import re
 import uuid
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -121,12 +122,18 @@ def fill_town(state: StateOption, *, as_json: JsonOption = False) -> None:
     if not where.settings.simulated_clock:
         raise Mendable("The clock of this installation is not simulated.", "Set TAIWA_SIMULATED_CLOCK=true everywhere.")
     urls = {name: _url(name) for name in WITH_CLOCK}
-    logins = asyncio.run(fill(where.settings, urls, {name: service_password(name) for name in WITH_CLOCK}))
+    passwords = {name: service_password(name) for name in WITH_CLOCK}
+    logins = asyncio.run(fill(where.settings, urls, passwords, say=partial(typer.echo, err=True)))
     if as_json:
         print_json(logins)
         return
+    console.print(f"Log in at {_portal()} as", highlight=False)
     for role, login in logins.items():
         console.print(f"{role:<13} {login['login']:<10} {login['password']:<28} {login['name']}", highlight=False)
+
+
+def _portal() -> str:
+    return os.environ.get("TAIWA_PORTAL_PUBLIC_URL") or f"http://127.0.0.1:{DEFAULT_PORTS['portal']}"
 
 
 def _url(service: str) -> str:

@@ -31,8 +31,15 @@ _KEYS = uuid.UUID("6d69646f-7269-4000-8000-000000999997")
 Happening = Callable[[], Awaitable[object]]
 
 
+def _silently(_: str) -> None:
+    """Say nothing."""
+
+
 async def fill(
-    settings: InstallationSettings, urls: Mapping[str, str], passwords: Mapping[str, str]
+    settings: InstallationSettings,
+    urls: Mapping[str, str],
+    passwords: Mapping[str, str],
+    say: Callable[[str], None] = _silently,
 ) -> dict[str, dict[str, str]]:
     """Fill the town unless it is filled, and give municipality, login, password and name by role.
 
@@ -40,6 +47,7 @@ async def fill(
         settings: of the installation.
         urls: service → base URL.
         passwords: service → password of its database roles.
+        say: is told what is being done, a line each.
 
     Raises:
         taiwa.mendable.Mendable: a service refuses or does not answer; what was done stays.
@@ -49,7 +57,7 @@ async def fill(
         directory(settings, passwords["directory"]) as database,
         looked_at(settings, passwords) as town,
     ):
-        author = Author(urls, http, database, town)
+        author = Author(urls, http, database, town, say)
         if not await author.has_told():
             await author.tell()
     return {
@@ -71,13 +79,22 @@ class Author:
         http: shared connections.
         database: directory's, for what no account may do.
         town: looks whether all services have come to rest.
+        say: is told what is being done.
     """
 
-    def __init__(self, urls: Mapping[str, str], http: httpx.AsyncClient, database: Database, town: Town) -> None:
+    def __init__(
+        self,
+        urls: Mapping[str, str],
+        http: httpx.AsyncClient,
+        database: Database,
+        town: Town,
+        say: Callable[[str], None] = _silently,
+    ) -> None:
         self._urls = urls
         self._http = http
         self._database = database
         self._town = town
+        self._say = say
         self._people: dict[str, str] = {}
         self._heads: dict[str, str] = {}
         self._accounts: dict[str, Person] = {}
@@ -91,11 +108,15 @@ class Author:
         """
         await self._until(story.BEGINS_AT)
         admin = await self._first_admin()
+        self._say("sections, people, rules")
         await self._found_town(admin)
+        self._say("accounts")
         await self._open_accounts(admin)
         await self._rest()
+        self._say("the call for leaders")
         await self._call_sections()
         for at, happen in sorted(self._happenings(), key=lambda happening: happening[0]):
+            self._say(f"{at:%Y-%m-%d} in the town")
             await self._until(at)
             await happen()
         await self._rest()
