@@ -155,6 +155,8 @@ async def write(
 ) -> UUID:
     """Set a record aside (``topic`` without prefix). The caller holds its partition's row and counts it there."""
     municipality, event_id, type_ = readable_parts(raw.headers)
+    if raw.key is not None and not raw.key.startswith(f"{municipality}/".encode()):
+        municipality = None  # either may be wrong: no town is shown by guess what may be another's
     letter = new_id()
     await connection.execute(
         _WRITE,

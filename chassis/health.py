@@ -9,7 +9,7 @@ Kafka does not decide readiness of a process that answers requests: commands are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -119,6 +119,8 @@ class Health:
     database: Database
     verifier: TokenVerifier | None = None
     worker: Database | None = None
+    lag: Callable[[], Mapping[str, int] | None] = lambda: None
+    """Records behind, by topic, where this process consumes and knows."""
     loops: list[WatchedLoop] = field(default_factory=list)
     wanted: Sequence[Migration] | None = None
     _migrated: bool = False
@@ -148,10 +150,7 @@ class Health:
             needed.append(await _check_keys(self.verifier))
         if self._speaks_to_kafka:
             (told if "api" in self.roles else needed).append(await self._check_kafka())
-        told += [
-            Check(name=loop.name, ok=loop.reason is None and not loop.stalled, reason=loop.reason or _stalled(loop))
-            for loop in self.loops
-        ]
+        told += self.loop_checks()
         usable = all(check.ok for check in needed)
         return Readiness(
             service=self.service.name,
@@ -161,6 +160,18 @@ class Health:
             stops=await self._stops() if usable else [],
             civil_clock=await self._civil_clock(usable),
         )
+
+    def loop_checks(self) -> list[Check]:
+        """Whether each loop of this process gets on."""
+        return [
+            Check(name=loop.name, ok=loop.reason is None and not loop.stalled, reason=loop.reason or _stalled(loop))
+            for loop in self.loops
+        ]
+
+    async def standing_checks(self) -> list[Check]:
+        """What of this process an administrator of a town should know: its loops, and Kafka where it is needed."""
+        kafka = [await self._check_kafka()] if self._speaks_to_kafka else []
+        return [*kafka, *self.loop_checks()]
 
     @property
     def _speaks_to_kafka(self) -> bool:

@@ -17,7 +17,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import asyncpg
 import structlog
@@ -31,6 +31,7 @@ from chassis.consumer import Consumer
 from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.health import Health, WatchedLoop
 from chassis.http import create_app
+from chassis.http.operations import is_operated
 from chassis.relay import Relay
 from chassis.service import Loop, Service
 from chassis.settings import InstallationSettings
@@ -49,6 +50,14 @@ _GATE_SECONDS = 0.25
 _log = structlog.get_logger("taiwa.serve")
 
 Run = Callable[[asyncio.Event], Awaitable[None]]
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A resource of a service that holds something open; it is closed when its process stops, after the loops."""
+
+    async def close(self) -> None:
+        """Give back what it holds."""
 
 
 class ServeError(Exception):
@@ -113,6 +122,11 @@ class Hosted:
         self._health: Health | None = None
 
     @property
+    def _loops(self) -> bool:
+        """Whether anything runs here beside requests."""
+        return set(self.roles) != {"api"}
+
+    @property
     def database(self) -> Database:
         """The pool of the api role, or the worker's where role ``api`` is not hosted."""
         assert self._database is not None  # noqa: S101  set by open
@@ -120,8 +134,8 @@ class Hosted:
 
     @property
     def worker(self) -> Database:
-        """The pool of the worker role."""
-        assert self._worker is not None  # noqa: S101  set by open where a role needs it
+        """The pool of the worker role: for loops, and for what an administrator does through the API."""
+        assert self._worker is not None  # noqa: S101  set by open where it is needed
         return self._worker
 
     @property
@@ -140,7 +154,7 @@ class Hosted:
         """Make the pools (they connect when first used), the application and what watches them."""
         settings, name = self.service.settings, self.service.name
         password = settings.database_password.get_secret_value()
-        if set(self.roles) != {"api"}:
+        if self._loops or is_operated(self.service):
             self._worker = await Database.connect(
                 self.installation, name, "worker", password, settings.worker_connections
             )
@@ -164,7 +178,7 @@ class Hosted:
 
     def begin(self) -> None:
         """Begin the roles beside ``api`` as soon as the database is ready for them."""
-        if self._worker is not None:
+        if self._loops:
             self.beginning = asyncio.create_task(self._begin_when_ready())
 
     async def _begin_when_ready(self) -> None:
@@ -181,6 +195,7 @@ class Hosted:
             self._start("relay", watched, relay.run)
         if "consumer" in self.roles:
             consumer = Consumer(self.service, self.worker, self.installation)
+            self.health.lag = lambda: consumer.lag
             self._start("consumer", WatchedLoop("consumer", consumer.progress, consumer.standing), consumer.run)
             for each in self.service.loops:
                 own = _OwnLoop(each, self.worker)
@@ -233,8 +248,18 @@ class Hosted:
         """Stop what still runs, in order, and close the connections."""
         for step in self._stops:
             await self.stop(step)
+        for name, resource in self.service.resources.items():
+            if isinstance(resource, Closing):
+                await self._close(name, resource)
         for pool in {id(pool): pool for pool in (self._database, self._worker) if pool is not None}.values():
             await pool.close(STOP_SECONDS["connections"] / 2)
+
+    async def _close(self, name: str, resource: Closing) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS["connections"] / 2):
+                await resource.close()
+        except Exception as error:  # noqa: BLE001  the rest is closed all the same
+            _log.warning("serve.not_closed", service=self.service.name, resource=name, error=repr(error))
 
 
 @contextlib.asynccontextmanager

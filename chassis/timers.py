@@ -2,7 +2,8 @@
 
 Promise: a timer's effect and its deletion are one committed transaction, so it takes effect exactly once, under crash
 and with several processes; a timer that can never run becomes a dead letter and its row stays, marked. Its handler
-re-checks the state, so a late one is a no-op; it may set the same timer anew.
+re-checks the state, so a late one is a no-op; it may set the same timer anew. One that ran more than a minute late is
+noted in ``late_timers`` by the same transaction.
 
 ``due_at`` is civil time, compared with the town's clock; ``retry_at`` is machine time.
 
@@ -25,6 +26,7 @@ from chassis import dead_letters, failpoints, metrics
 from chassis.clocks import monotonic
 from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.faults import is_transient
+from chassis.operations.standing import LATE_AFTER
 from chassis.refusals import Refusal
 from chassis.service import Service, TimerHandler
 from chassis.settings import InstallationSettings
@@ -43,6 +45,8 @@ KEYS_KEPT = timedelta(hours=48)
 CHORE_BATCH = 1000
 
 LONGEST_RETRY = timedelta(minutes=10)
+
+LATE_KEPT = timedelta(days=90)
 
 _log = structlog.get_logger("taiwa.timers")
 _tracer = trace.get_tracer("taiwa.timers")
@@ -95,6 +99,18 @@ _PUT_BACK = """
 INSERT INTO timers (municipality, aggregate, name, due_at, correlation_id, attempts, retry_at, failed_at)
 VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7::interval, CASE WHEN $8 THEN clock_timestamp() END)
 ON CONFLICT DO NOTHING
+"""
+
+_NOTE_LATE = """
+INSERT INTO late_timers (municipality, aggregate, name, due_at, ran_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING
+"""
+
+_FORGET_LATE = """
+DELETE FROM late_timers WHERE (municipality, aggregate, name, due_at) IN (
+    SELECT municipality, aggregate, name, due_at FROM late_timers
+    WHERE recorded_at < clock_timestamp() - $1::interval LIMIT $2
+)
 """
 
 _FORGET_KEYS = """
@@ -214,6 +230,10 @@ class Timers:
                 correlation_id=timer.correlation_id,
             )
             await self._handlers[timer.name].run(transaction, timer.aggregate)
+            if transaction.now - timer.due_at > LATE_AFTER:
+                await connection.execute(
+                    _NOTE_LATE, timer.municipality, timer.aggregate, timer.name, timer.due_at, transaction.now
+                )
             await transaction.flush()
             await connection.execute("SELECT set_config('taiwa.municipality', $1, true)", ALL_MUNICIPALITIES)
 
@@ -245,15 +265,16 @@ class Timers:
         return "dead"
 
     async def _chores(self) -> None:
-        """Make the event log's partitions ahead; forget idempotency keys that are older than 48 hours."""
+        """Make the event log's partitions ahead; forget idempotency keys and late timers that are old enough."""
         async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
             await connection.execute("SELECT make_event_log_partitions()")
-        while True:
-            async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
-                answer = await connection.execute(_FORGET_KEYS, KEYS_KEPT, CHORE_BATCH)
-            self._progress = monotonic()
-            if int(answer.rpartition(" ")[2]) < CHORE_BATCH:
-                return
+        for statement, kept in ((_FORGET_KEYS, KEYS_KEPT), (_FORGET_LATE, LATE_KEPT)):
+            forgotten = CHORE_BATCH
+            while forgotten == CHORE_BATCH:
+                async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
+                    answer = await connection.execute(statement, kept, CHORE_BATCH)
+                self._progress = monotonic()
+                forgotten = int(answer.rpartition(" ")[2])
 
 
 async def _woken(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:

@@ -9,6 +9,7 @@ Proven by ``tests/integration/messaging/test_consumer.py`` and ``tests/resilienc
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -47,6 +48,8 @@ class Consumer:
         self._topics = sorted({event.TOPIC for event in service.consumes})
         self._progress = monotonic()
         self.halts = Halts()
+        self.lag: Mapping[str, int] | None = None
+        """Records behind, by topic, of this process's partitions; unknown until first looked at."""
         self._ledger = Ledger(service.name)
         self._logs = Logs(installation)
         reader = Reader(installation.prefix, service.consumes)
@@ -129,7 +132,8 @@ class Consumer:
                 await self._batches.again(letter, (topic, partition), self._installation.prefix)
             await self._assignment.go_on()
             if lag:
-                for topic, records in (await self._assignment.lag()).items():
+                self.lag = await self._assignment.lag()
+                for topic, records in self.lag.items():
                     metrics.CONSUMER_LAG.labels(self._service, topic).set(records)
         except Exception as error:  # noqa: BLE001  tried again at the next watch
             known = is_transient(error) or isinstance(error, KafkaError)

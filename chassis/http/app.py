@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from chassis import health
 from chassis.auth import Caller, TokenVerifier
 from chassis.database import Database
-from chassis.http import problems
+from chassis.http import operations, problems
 from chassis.http.dependencies import anybody
 from chassis.http.limits import BodyLimit
 from chassis.http.observation import Observation
@@ -67,19 +67,23 @@ def create_app(
     app.add_middleware(BodyLimit)
     app.add_middleware(Observation, service=service.name)
     problems.install(app)
-    health.install(app, watched or health.Health(service, ("api",), service.settings.installation, database, verifier))
+    watched = watched or health.Health(service, ("api",), service.settings.installation, database, verifier)
+    health.install(app, watched)
     for router in service.routers:
         app.include_router(router)
     if service.consumes:
         _add_applied(app, service)
-    _add_work_items(app, service)
+    worker = watched.worker if operations.is_operated(service) else None
+    _add_work_items(app, service, worker)
+    if worker is not None:
+        operations.install(app, worker, watched)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
     if service.extend is not None:
         service.extend(app)
     return app
 
 
-def _add_work_items(app: FastAPI, service: Service) -> None:
+def _add_work_items(app: FastAPI, service: Service, worker: Database | None) -> None:
     wanted = service.work_items
     if wanted is None:
         return
@@ -88,7 +92,8 @@ def _add_work_items(app: FastAPI, service: Service) -> None:
     async def work_items(caller: Annotated[Caller, Depends(anybody)], views: Views) -> list[WorkItem]:
         """What this service wants from the caller today, the most urgent first."""
         async with views.of(caller) as view:
-            return await wanted(view, caller)
+            items = await wanted(view, caller)
+        return items if worker is None else [*items, *await operations.work_items(worker, service, caller)]
 
 
 def _add_applied(app: FastAPI, service: Service) -> None:

@@ -92,6 +92,10 @@ class CommandRunner:
         self._fingerprint = fingerprint
         self._correlation_id = correlation_id or new_id()
 
+    def on(self, database: Database) -> CommandRunner:
+        """The same command, carried out by another role of the service."""
+        return CommandRunner(database, self._fingerprint, self._correlation_id)
+
     async def run(self, caller: Caller, use_case: UseCase, *, status: int = 200) -> Response:
         """Run the use case in one transaction and answer with its model as JSON (none: 204 without a body).
 
@@ -137,7 +141,7 @@ class CommandRunner:
         return answer.response(repeated=False)
 
 
-async def _commands(
+async def command_runner(
     request: Request,
     idempotency_key: Annotated[
         str,
@@ -150,6 +154,7 @@ async def _commands(
         ),
     ],
 ) -> CommandRunner:
+    """A dependency: carries out the one command of this request."""
     path = request.url.path
     digest = hashlib.sha256(f"{request.method} {path}?{request.url.query}\n".encode())
     digest.update(await request.body())
@@ -160,4 +165,4 @@ async def _commands(
     )
 
 
-Commands = Annotated[CommandRunner, Depends(_commands)]
+Commands = Annotated[CommandRunner, Depends(command_runner)]

@@ -170,7 +170,7 @@ async def _replay(connection: Connection, letter: UUID) -> Subject:
         await connection.execute(_CLOSE, letter, "applied")
     else:
         await connection.execute(_TRY_NOW, letter)
-    return _subject(row)
+    return subject(row)
 
 
 async def discard(connection: Connection, letter: UUID) -> Subject:
@@ -184,7 +184,7 @@ async def discard(connection: Connection, letter: UUID) -> Subject:
         raise LetterClosed
     if row["source"] == "timer":
         await connection.execute(_FORGET_TIMER, row["municipality"], row["aggregate"], row["type"])
-        return _subject(row)
+        return subject(row)
     if row["holds"]:
         await connection.execute(_ONE_LETTER_LESS, row["consumer"], row["topic"], row["partition"])
     if row["version"] is not None:
@@ -197,7 +197,7 @@ async def discard(connection: Connection, letter: UUID) -> Subject:
             row["version"],
             row["event_id"],
         )
-    return _subject(row)
+    return subject(row)
 
 
 async def _open(connection: Connection, letter: UUID) -> asyncpg.Record:
@@ -212,5 +212,6 @@ async def _open(connection: Connection, letter: UUID) -> asyncpg.Record:
     return row
 
 
-def _subject(row: asyncpg.Record) -> Subject:
+def subject(row: asyncpg.Record) -> Subject:
+    """What of a letter stands in the record of an act."""
     return Subject(row["municipality"], row["id"], row["type"], row["aggregate"], row["topic"], row["partition"])

@@ -142,3 +142,27 @@ async def test_old_idempotency_keys_are_forgotten(source: Toy) -> None:
         )
     await role(source)._chores()
     assert await source.value("SELECT count(*) FROM idempotency_keys") in {47, 48}
+
+
+async def test_a_timer_that_ran_late_is_noted_with_both_times(source: Toy, handlers: Handlers) -> None:
+    """After a power cut this is how a page knows what was late."""
+    due_at = machine_now() - timedelta(minutes=19)
+    await schedule(source, "thing/late", due_at=due_at)
+    await schedule(source, "thing/in-time")
+    assert await role(source).round() == 2
+    (late,) = await source.rows("SELECT * FROM late_timers")
+    assert (late["municipality"], late["aggregate"], late["name"], late["due_at"]) == (
+        MIDORI,
+        "thing/late",
+        "remind",
+        due_at,
+    )
+    assert late["ran_at"] - due_at >= timedelta(minutes=19)
+    assert sorted(handlers.ran) == ["thing/in-time", "thing/late"]
+
+
+async def test_a_late_timer_that_fails_is_not_said_to_have_run(source: Toy, handlers: Handlers) -> None:
+    handlers.refuse = True
+    await schedule(source, "thing/bad", due_at=machine_now() - timedelta(hours=1))
+    assert await role(source).round() == 1
+    assert await source.rows("SELECT * FROM late_timers") == []

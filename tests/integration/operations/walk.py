@@ -161,8 +161,36 @@ def operations_of(app: FastAPI) -> list[str]:
     return [f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods]
 
 
+_SET_ASIDE = """
+INSERT INTO dead_letters (id, consumer, source, kind, municipality, event_id, type, aggregate, version, topic,
+                          cluster_id, generation, partition, "offset", key, headers, value, holds, code, error)
+SELECT it.id, $1, 'record', it.kind, $2, $5, 'taiwa.leaders.leader-appointed.v1', 'appointment/7', it.at,
+       'leaders.events', 'kafka', 1, 0, it.at, convert_to($2 || '/appointment/7', 'UTF8'), '[["ce_id", null]]', '{}',
+       true, 'event.failed', 'it failed'
+FROM (VALUES ($3::uuid, 'dead', 1), ($4::uuid, 'held', 2)) AS it (id, kind, at)
+"""
+
+
+async def set_a_record_aside(world: World) -> None:
+    """A record that could not be applied, and one held behind it."""
+    world.ids["letter_id"] = str(new_id())
+    async with world.it.worker.scoped(MIDORI) as connection:
+        await connection.execute(
+            _SET_ASIDE, world.it.service.name, MIDORI, UUID(world["letter_id"]), new_id(), new_id()
+        )
+
+
 EVERYWHERE: tuple[Step, ...] = (
     Step("GET /work-items"),
     Step("GET /applied", params=lambda _: {"owner": "directory", "aggregate": "person/x", "version": 1}),
+    Step("GET /operations/standing", ("admin",)),
+    Step("GET /operations/dead-letters", ("admin",), before=set_a_record_aside),
+    Step("GET /operations/dead-letters/{letter_id}", ("admin",)),
+    Step("POST /operations/dead-letters/replay", ("admin",), json=lambda _: {"reason": "直しました"}),
+    Step("POST /operations/dead-letters/{letter_id}/replay", ("admin",), json=lambda _: {}),
+    Step("POST /operations/dead-letters/{letter_id}/discard", ("admin",), json=lambda _: {"reason": "要りません"}),
+    Step("POST /operations/stops/resume", ("admin",), json=lambda world: {"consumer": world.it.service.name}),
+    Step("GET /operations/late-timers", ("admin",)),
+    Step("GET /operations/acts", ("admin",)),
 )
-"""Operations that the chassis gives every service."""
+"""Operations that the chassis gives every service with messaging."""

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, replace
 
 import pytest
+from pydantic import SecretStr
 
 from chassis import serve
 from chassis.clocks import monotonic
 from chassis.health import WatchedLoop
-from chassis.serve import keep_running
+from chassis.serve import hosting, keep_running
+from tests.integration.chassis import archive
 
 
 @pytest.fixture
@@ -85,3 +88,25 @@ async def test_a_service_whose_roles_cannot_be_made_ends_the_process() -> None:
     assert not stop.is_set()
     stop.set()
     await serve._until_stopped(stop, [])
+
+
+@dataclass
+class Line:
+    """Something a service holds open."""
+
+    broken: bool = False
+    closed: int = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+        if self.broken:
+            raise ConnectionResetError
+
+
+async def test_what_a_service_holds_open_is_closed_with_it() -> None:
+    """A resource without ``close`` is left alone, and one that cannot be closed keeps no other open."""
+    broken, line = Line(broken=True), Line()
+    service = archive.build(archive.ArchiveSettings(database_password=SecretStr("x")))
+    async with hosting(replace(service, resources={"broken": broken, "number": 7, "line": line}), {"api"}):
+        assert (broken.closed, line.closed) == (0, 0)
+    assert (broken.closed, line.closed) == (1, 1)
