@@ -50,6 +50,14 @@ RETURNING deliveries.municipality, deliveries.delivery_id, deliveries.cause_even
           deliveries.attempt_at
 """
 
+# An attempt that began and never ended may have reached the server: the mail goes out again, and that is on record.
+_BEGIN = """
+UPDATE deliveries
+SET repeated_at = CASE WHEN begun_at IS NULL THEN repeated_at ELSE $4 END, begun_at = $4
+WHERE municipality = $1 AND delivery_id = $2 AND lease = $3 AND state = 'waiting' AND leased_until > $4
+RETURNING true
+"""
+
 _RELEASE = "UPDATE deliveries SET lease = NULL, leased_until = NULL WHERE lease = $1"
 
 DELIVERY_COLUMNS = """delivery_id, cause_event_id, person_id, channel, template, state, attempts, stored_at, version,
@@ -65,7 +73,7 @@ WHERE municipality = $1 AND delivery_id = $2 AND lease = $3 AND state = 'waiting
 _SAVE = """
 UPDATE deliveries
 SET state = $3, attempts = $4, stored_at = $5, version = $6, reason = $7, attempt_at = $8, lease = NULL,
-    leased_until = NULL, settled_at = CASE WHEN $3 = 'waiting' THEN NULL ELSE clock_timestamp() END
+    leased_until = NULL, begun_at = NULL, settled_at = CASE WHEN $3 = 'waiting' THEN NULL ELSE clock_timestamp() END
 WHERE municipality = $1 AND delivery_id = $2
 """
 
@@ -173,6 +181,11 @@ async def claim_mails(connection: Connection, now: datetime, limit: int) -> list
         )
         for row in rows
     ]
+
+
+async def begin_attempt(connection: Connection, mail: ClaimedMail, now: datetime) -> bool:
+    """Note that the mail is about to be sent; false: it belongs to somebody else by now. ``now`` is machine time."""
+    return bool(await connection.fetchval(_BEGIN, mail.municipality, mail.delivery_id, mail.lease, now))
 
 
 async def release_mails(connection: Connection, lease: UUID) -> None:

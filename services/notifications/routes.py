@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from chassis.auth import Caller
+from chassis.clocks import machine_now
 from chassis.http import Commands, Page, Paging, Views, allow, anybody
 from chassis.transaction import Transaction
 from services.notifications import commands, queries
 from services.notifications.domain import State
-from services.notifications.queries import DeliveryView, InboxItem, InboxSummary
+from services.notifications.queries import DeliveryView, InboxItem, InboxSummary, LateDeliveries
 from taiwa_contracts.notifications import Channel
 
 router = APIRouter(tags=["notifications"])
 
 Anybody = Annotated[Caller, Depends(anybody)]
 Office = Annotated[Caller, Depends(allow("hr", "it_policy", "admin"))]
+
+LATE_SINCE = timedelta(days=1)
 
 
 class NoticeRead(BaseModel):
@@ -95,6 +98,25 @@ async def deliveries(
     """Deliveries of the municipality, the newest first, with the reason of those that failed."""
     async with views.of(caller) as view:
         return await queries.deliveries(view, paging, state=state, channel=channel)
+
+
+@router.get("/deliveries/late")
+async def late_deliveries(
+    caller: Office,
+    views: Views,
+    paging: Paging,
+    *,
+    since: Annotated[
+        AwareDatetime | None, Query(description="handed over or delivered since then; none: the last 24 hours")
+    ] = None,
+    minutes: Annotated[int, Query(ge=1, le=1440, description="later than this after the event is late")] = 2,
+) -> LateDeliveries:
+    """Notices that came late or still wait, for whom, and which mails went out a second time. Machine time."""
+    now = machine_now()
+    async with views.of(caller) as view:
+        return await queries.late_deliveries(
+            view, paging, since=since or now - LATE_SINCE, now=now, allowed=timedelta(minutes=minutes)
+        )
 
 
 @router.post("/deliveries/{delivery_id}/retry", response_model=Retried)

@@ -3,6 +3,7 @@
 Promise: a mail that waits is attempted until the server took it, refused it for good, or patience ended. Each attempt
 is recorded in a transaction of its own after the server's reply. Between that reply and its record lies the one window
 in which a crash sends a mail twice: both bear the same Message-ID (the delivery's id), so that a receiver can drop one.
+That an attempt begins is on record too, so that such a mail is known afterwards (``repeated_at``).
 """
 
 from __future__ import annotations
@@ -103,10 +104,7 @@ class MailSender:
             for mail in claimed:
                 if not self._in_time(mail):
                     break
-                message = await self._compose(database, mail)
-                outcome = message if isinstance(message, Outcome) else await self._send(client, message)
-                failpoints.reach("loop.after_side_effect")
-                await self._settle(database, mail, outcome)
+                await self._attempt(database, client, mail)
                 tried += 1
         finally:
             await _leave(client)
@@ -114,6 +112,18 @@ class MailSender:
                 async with database.scoped(ALL_MUNICIPALITIES) as connection:
                     await repository.release_mails(connection, claimed[0].lease)
         return tried
+
+    async def _attempt(self, database: Database, client: aiosmtplib.SMTP, mail: ClaimedMail) -> None:
+        message = await self._compose(database, mail)
+        if isinstance(message, Outcome):
+            await self._settle(database, mail, message)
+            return
+        async with database.scoped(mail.municipality) as connection:
+            if not await repository.begin_attempt(connection, mail, machine_now()):
+                return
+        outcome = await self._send(client, message)
+        failpoints.reach("loop.after_side_effect")
+        await self._settle(database, mail, outcome)
 
     @staticmethod
     def _in_time(mail: ClaimedMail) -> bool:

@@ -43,6 +43,7 @@ WALK = Walk(
         Step("POST /inbox/{delivery_id}/read", by=LEADER),
         Step("POST /inbox/read-all", by=LEADER),
         Step("GET /deliveries", ("hr",), params=lambda _: {"channel": "mail"}, keep=kept),
+        Step("GET /deliveries/late", ("admin",)),
         Step("POST /deliveries/{delivery_id}/retry", ("hr",), before=fail_the_mail),
         *EVERYWHERE,
     ),
