@@ -31,14 +31,16 @@ _COLUMNS = """position, topic, type, key_hash, version, occurred_at, recorded_at
     convert_to(correlation_id::text, 'UTF8') AS correlation_id,
     convert_to(causation_id::text, 'UTF8') AS causation_id,
     convert_to(traceparent, 'UTF8') AS traceparent,
-    convert_to(payload, 'UTF8') AS payload"""
+    convert_to(payload, 'UTF8') AS payload,
+    convert_to(told_in, 'UTF8') AS told_in"""
 
+# Snapshots stand in sub-selects, which are read once and not again for every row.
 # Branch one walks the index of positions forward and stops at the limit; "xid8cmp" hides the index of transaction ids.
 # Branch two must use that one; "position + 0" hides the other, which would walk the whole backlog for a few rows.
 # Statistics always lag behind the end of this table, so the planner must not be asked: see _SESSION.
 _ROWS = f"""
     (SELECT {_COLUMNS} FROM event_log
-     WHERE recorded_at >= $5 AND position > $2 AND xid8cmp(xid, pg_snapshot_xmax($1::text::pg_snapshot)) >= 0
+     WHERE recorded_at >= $5 AND position > $2 AND xid8cmp(xid, (SELECT pg_snapshot_xmax($1::text::pg_snapshot))) >= 0
        AND {{visible}}
      ORDER BY position LIMIT $4)
     UNION ALL
@@ -48,7 +50,7 @@ _ROWS = f"""
      ORDER BY position + 0 LIMIT $4)
 """
 _ROWS_OF_NOW = _ROWS.format(visible="true")
-_ROWS_OF_WINDOW = _ROWS.format(visible="pg_visible_in_snapshot(xid, $6::text::pg_snapshot)")
+_ROWS_OF_WINDOW = _ROWS.format(visible="pg_visible_in_snapshot(xid, (SELECT $6::text::pg_snapshot))")
 
 # The first page of a window: what this statement sees is the window, and its own snapshot is told with the rows.
 _OPEN = f"""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,8 +24,8 @@ from chassis.database import Database
 from chassis.faults import is_transient
 from chassis.kafka import cluster_id
 from chassis.relay.log import EventLog, RelayRefusedError
-from chassis.relay.publisher import Publisher, PublishError, Record
-from chassis.relay.records import Recorder
+from chassis.relay.publisher import Publisher, PublishError
+from chassis.relay.records import Present, Recorder
 from chassis.relay.window import START, Place
 from chassis.service import Service
 from chassis.settings import InstallationSettings
@@ -55,8 +55,23 @@ _log = structlog.get_logger("taiwa.relay")
 class _Page:
     """What was fetched, and the place once it is acknowledged."""
 
-    records: list[Record]
+    rows: Sequence[asyncpg.Record]
+    present: Present
     after: Place
+
+
+@dataclass(slots=True)
+class _Standing:
+    """Where the relay stands, and what of it is saved."""
+
+    place: Place
+    saved_at: float
+    acknowledged: bool = False
+    """Whether pages were acknowledged since the place was saved."""
+    moved: bool = False
+    """Whether it only saw since then that there is nothing."""
+    floor: int | None = None
+    """The floor of the last save, with its barrier behind it."""
 
 
 class Relay:
@@ -108,14 +123,14 @@ class Relay:
                 _log.warning("relay.fault", service=self._service.name, error=repr(error), exc_info=not known)
             self._leader.set(0)
             self._progress = monotonic()
-            await _either(stop, None, pause)
+            await _set_within(stop, pause)
 
     async def _lead_once(self, stop: asyncio.Event) -> None:
         kafka = await cluster_id(self._installation)
         async with self._session(kafka) as log:
             while not await log.lead():
                 self._progress = monotonic()
-                if await _either(stop, None, CANDIDATE_POLL):
+                if await _set_within(stop, CANDIDATE_POLL):
                     return
             place = await log.place()
             self.refusal = None
@@ -145,95 +160,106 @@ class Relay:
                 await self._database.pool.release(connection)
 
     async def _relay(self, log: EventLog, publisher: Publisher, place: Place, stop: asyncio.Event) -> None:
-        idle = SHORTEST_POLL
-        saved, saved_at = place, monotonic()
-        floor: int | None = None
-        while not stop.is_set():
-            self._wake.clear()
-            page = await self._next(log, place, floor)
-            self._progress = monotonic()
-            if page is not None and page.records:
-                idle = SHORTEST_POLL
-                place, floor = await self._drain(log, publisher, page, stop)
-                saved, saved_at = place, monotonic()
-                continue
-            self._oldest_at, floor = None, None
-            place = place if page is None else page.after
-            if place is not saved and monotonic() - saved_at > SAVE_IDLE:
-                floor = await log.save(place)
-                saved, saved_at = place, monotonic()
-            woken = await _either(stop, self._wake, idle)
-            idle = SHORTEST_POLL if woken else min(idle * 2, LONGEST_POLL)
+        """Publish window after window; a new one is opened once the one before is acknowledged, and so holds the rest.
 
-    async def _drain(self, log: EventLog, publisher: Publisher, page: _Page, stop: asyncio.Event) -> tuple[Place, int]:
-        """Publish ``page`` and the rest of its window; gives the saved place and the floor read when it was saved.
-
-        Under load, while one page is on its way to Kafka, the place of the one before is saved and the next one
-        fetched. A page that ends its window is followed by a new window, which is better opened after its
-        acknowledgement: it then holds what was committed meanwhile.
+        While a page is on its way to Kafka, the session saves the place of the page before and, within a window,
+        fetches the next page: a crash repeats two pages at most.
         """
-        unsaved: Place | None = None
-        while True:
-            failpoints.reach("relay.after_fetch")
-            half_done = page.after.cur is not None
-            following = asyncio.create_task(self._save_and_fetch(log, unsaved, page.after)) if half_done else None
-            try:
-                await publisher.publish(page.records)
-            except BaseException:
-                if following is not None:
-                    await _quietly(following)
-                raise
-            failpoints.reach("relay.after_ack_before_save")
-            self._published.inc(len(page.records))
+        at = _Standing(place, saved_at=monotonic())
+        idle, woken = SHORTEST_POLL, False
+        page: _Page | None = None
+        while not stop.is_set():
+            if page is None:
+                page = await self._look(log, at, woken=woken)
             self._progress = monotonic()
-            unsaved = page.after
-            next_page = None if following is None else await following
-            if next_page is None or not next_page.records or stop.is_set():
-                floor = await log.save(unsaved)
-                failpoints.reach("relay.after_save")
-                return unsaved, floor
-            page = next_page
+            if page is not None and page.rows:
+                page = await self._publish(log, publisher, page, at)
+                idle, woken = SHORTEST_POLL, True
+                continue
+            self._oldest_at = None
+            if page is not None and page.after is not at.place:
+                at.place, at.moved = page.after, True
+            page = None
+            if at.acknowledged or (at.moved and monotonic() - at.saved_at > SAVE_IDLE):
+                await self._save(log, at)
+            woken = await _set_within(self._wake, idle)  # so short that the end need not be waited for as well
+            idle = SHORTEST_POLL if woken else min(idle * 2, LONGEST_POLL)
+        if at.acknowledged:
+            await self._save(log, at)
 
-    async def _save_and_fetch(self, log: EventLog, acknowledged: Place | None, place: Place) -> _Page | None:
-        if acknowledged is not None:
-            await log.save(acknowledged)
-            failpoints.reach("relay.after_save")
-        return await self._next(log, place, None)
+    async def _look(self, log: EventLog, at: _Standing, *, woken: bool) -> _Page | None:
+        """The next page, or none where there is surely nothing.
 
-    async def _next(self, log: EventLog, place: Place, floor: int | None) -> _Page | None:
-        """The next page, or none where there is surely nothing. ``floor``: if a barrier already stands behind one."""
-        limit, since = self._limit, place.prev.taken_at - SEEN_WITHIN
-        if place.cur is None:
-            if floor is None:
-                floor = await log.floor(place.prev.floor)
-            if not place.worth_asking(floor):
+        After a page or a wake-up the floor that the last save read still stands behind a barrier: lower than it could
+        be, which is safe, and it spares a round trip.
+        """
+        self._wake.clear()
+        if at.place.cur is not None:
+            return await self._page(log, at.place)
+        floor = at.floor if woken else None
+        if floor is None:
+            floor = await log.floor(at.place.prev.floor)
+            if not at.place.worth_asking(floor):
                 return None
-            rows, opened = await log.open(place, floor, since, limit)
-        else:
-            rows, opened = await log.page(place, since, limit), place
-        records = await self._recorder.records(log.connection, rows)
-        self._fit(rows, records, limit)
+        rows, opened = await log.open(at.place, floor, at.place.prev.taken_at - SEEN_WITHIN, self._limit)
+        return await self._paged(log, rows, opened, self._limit)
+
+    async def _publish(self, log: EventLog, publisher: Publisher, page: _Page, at: _Standing) -> _Page | None:
+        """Publish a page; gives the next one of its window."""
+        failpoints.reach("relay.after_fetch")
+        beside = asyncio.create_task(self._beside(log, page, at))
+        try:
+            await publisher.publish(self._recorder.records(page.rows, page.present))
+        except BaseException:
+            await _quietly(beside)
+            raise
+        failpoints.reach("relay.after_ack_before_save")
+        self._published.inc(len(page.rows))
+        self._progress = monotonic()
+        following = await beside
+        at.place, at.acknowledged = page.after, True
+        return following
+
+    async def _beside(self, log: EventLog, page: _Page, at: _Standing) -> _Page | None:
+        if at.acknowledged:
+            await self._save(log, at)
+        return None if page.after.cur is None else await self._page(log, page.after)
+
+    async def _save(self, log: EventLog, at: _Standing) -> None:
+        at.floor = await log.save(at.place)
+        at.acknowledged = at.moved = False
+        at.saved_at = monotonic()
+        failpoints.reach("relay.after_save")
+
+    async def _page(self, log: EventLog, place: Place) -> _Page:
+        """The next page of an open window."""
+        limit = self._limit
+        rows = await log.page(place, place.prev.taken_at - SEEN_WITHIN, limit)
+        return await self._paged(log, rows, place, limit)
+
+    async def _paged(self, log: EventLog, rows: list[asyncpg.Record], window: Place, limit: int) -> _Page:
+        present = await self._recorder.present(log.connection, rows)
+        self._fit(rows, present, limit)
         if rows:
             self._oldest_at = rows[0]["recorded_at"]
-        return _Page(records, opened.after([row["position"] for row in rows], limit))
+        return _Page(rows, present, window.after([row["position"] for row in rows], limit))
 
-    def _fit(self, rows: list[asyncpg.Record], records: list[Record], limit: int) -> None:
-        size = sum(len(record.value) for record in records if record.value is not None)
+    def _fit(self, rows: Sequence[asyncpg.Record], present: Present, limit: int) -> None:
+        size = sum(len(row["payload"] or b"") for row in rows) + sum(map(len, present.values()))
         if size > PAGE_BYTES:
             self._limit = max(10, limit // 2)
         elif limit < PAGE and len(rows) == limit and size < PAGE_BYTES // 4:
             self._limit = min(PAGE, limit * 2)
 
 
-async def _either(stop: asyncio.Event, wake: asyncio.Event | None, seconds: float) -> bool:
-    """Wait for one of the two, at most ``seconds``; true if one was set."""
-    waits = [asyncio.ensure_future(event.wait()) for event in (stop, wake) if event is not None]
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, at most ``seconds``; whether it came."""
     try:
-        done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        return bool(done)
-    finally:
-        for wait in waits:
-            wait.cancel()
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _quietly(task: asyncio.Task[_Page | None]) -> None:

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -33,15 +32,8 @@ class PublishError(Exception):
     """The page was not surely acknowledged; this publisher must not be used again."""
 
 
-@dataclass(slots=True)
-class Record:
-    """One record to publish; ``topic`` with the installation's prefix. ``value`` ``None``: a tombstone."""
-
-    topic: str
-    key_hash: int
-    key: bytes
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
+Record = tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]
+"""Topic with the installation's prefix, hash of the key, key, value (``None``: a tombstone), headers."""
 
 
 class Publisher:
@@ -85,7 +77,7 @@ class Publisher:
             self._partitions[topic] = len(await self._producer.partitions_for(topic))
         return self._partitions[topic]
 
-    async def publish(self, page: Sequence[Record]) -> None:
+    async def publish(self, page: Iterable[Record]) -> None:
         """Publish a page and wait for its acknowledgement.
 
         Raises:
@@ -99,24 +91,23 @@ class Publisher:
         except (KafkaError, OSError, TimeoutError) as error:
             raise PublishError(f"a page was not acknowledged: {error!r}") from error
 
-    async def _send(self, page: Sequence[Record]) -> list[asyncio.Future[object]]:
+    async def _send(self, page: Iterable[Record]) -> list[asyncio.Future[object]]:
         producer = self._producer
         appends: dict[tuple[str, int], Callable[..., object]] = {}
         batches: dict[tuple[str, int], BatchBuilder] = {}
         acknowledgements: list[asyncio.Future[object]] = []
-        for record in page:
-            topic = record.topic
+        for topic, key_hash, key, value, headers in page:
             partitions = self._partitions.get(topic) or await self._partitions_of(topic)
-            place = (topic, record.key_hash % partitions)
+            place = (topic, key_hash % partitions)
             append = appends.get(place)
             if append is None:
                 batches[place] = batch = producer.create_batch()
                 append = appends[place] = batch.append
-            if append(key=record.key, value=record.value, timestamp=None, headers=record.headers) is None:
+            if append(key=key, value=value, timestamp=None, headers=headers) is None:
                 acknowledgements.append(await producer.send_batch(batches[place], topic, partition=place[1]))
                 batches[place] = batch = producer.create_batch()
                 append = appends[place] = batch.append
-                append(key=record.key, value=record.value, timestamp=None, headers=record.headers)
+                append(key=key, value=value, timestamp=None, headers=headers)
         for (topic, partition), batch in batches.items():
             batch.close()
             acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))

@@ -9,7 +9,6 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from chassis import metrics
 from chassis.testing import Installation
 from tests.integration.messaging.services import Toy
 
@@ -92,17 +91,35 @@ async def ours(source: Toy, rows: int) -> float:
     """The relay from an empty place until it has published all; start-up and first page apart, as in the reference."""
     async with source.worker.scoped("*") as connection:
         await connection.execute("DELETE FROM relay_place")
-    published = metrics.RELAY_PUBLISHED.labels("source")._value
-    before = published.get()
-    source.relay()
-    while published.get() == before:
-        await asyncio.sleep(0.001)
-    began, first = perf_counter(), published.get()
-    while published.get() < before + rows:
-        await asyncio.sleep(0.002)
-    rate = (before + rows - first) / (perf_counter() - began)
-    await source.stop()
-    return float(rate)
+    relay = source.relay()
+    relay._published = counted = Published(rows)
+    try:
+        return await counted.rate()
+    finally:
+        await source.stop()
+
+
+class Published:
+    """Stands where the relay counts what was acknowledged, so that nobody has to ask it all the time."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._total = self._first = 0
+        self._began = self._ended = 0.0
+        self._complete = asyncio.Event()
+
+    def inc(self, rows: int) -> None:
+        self._total += rows
+        self._ended = perf_counter()
+        if not self._began:
+            self._began, self._first = self._ended, self._total
+        if self._total >= self._rows:
+            self._complete.set()
+
+    async def rate(self) -> float:
+        """Rows a second between the first page and the last."""
+        await self._complete.wait()
+        return (self._total - self._first) / (self._ended - self._began)
 
 
 def batched(installation: Installation, source: Toy) -> Callable[[], Awaitable[float]]:
