@@ -10,7 +10,7 @@ RUN := $(UV) run --frozen
 COMPOSE := docker compose
 MIGRATIONS := $(wildcard chassis/migrations/*.sql services/*/migrations/*.sql)
 
-.PHONY: help demo test check bench up down
+.PHONY: help demo test check bench chaos up down
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ check: | $(UV) ## format, lint, types, imports, migrations, contracts, house rul
 
 bench: | $(UV) ## what we cost beside raw loops, as ratios
 	@$(RUN) python -m tests.performance $(ARGS)
+
+chaos: | $(UV) ## faults of every kind under load, and what was lost: docs/reliability.md
+	@$(RUN) python -m tests.chaos $(ARGS)
 
 up: ## the product in containers, empty: docs/operations.md
 	@$(COMPOSE) up -d --wait $(ARGS)
