@@ -65,8 +65,10 @@ class Database:
         kind: str,
         password: str,
         connections: int,
+        *,
+        search_path: str = "public",
     ) -> Database:
-        """A pool for the role ``kind`` (``api`` or ``worker``) of ``service``.
+        """A pool for the role ``kind`` (``api`` or ``worker``) of ``service``; ``search_path`` is for rebuilding.
 
         It connects when first used, so that a service starts while PostgreSQL is not there yet; until then its users
         get an ``OSError`` (not reached) or ``asyncpg.PostgresError`` (wrong role, password or database).
@@ -88,6 +90,7 @@ class Database:
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
                 "synchronous_commit": "on",
                 "timezone": "UTC",
+                "search_path": search_path,
             },
         )
         return cls(pool, simulated_clock=installation.simulated_clock)

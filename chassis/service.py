@@ -70,12 +70,20 @@ class Projection:
     ``name``   ``<service>.<table>``
     ``events`` event classes it is made from
     ``apply``  gets the connection (scope ``*``) and the records of one partition batch in order, only of ``events``;
-               must bear records it has applied already where the topic is compacted (upsert by ``state_version``)
+               must bear records it has applied already where the topic is compacted (upsert by ``state_version``).
+               Names its tables without a schema: a rebuild gives it others of the same names
+    ``tables`` what it writes, and nobody else but projections that name it too; empty: the table of its name
     """
 
     name: str
     events: tuple[type[ReadableFact], ...]
     apply: Callable[[Connection, Sequence[Received[Any]]], Awaitable[None]]
+    tables: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The tables it writes."""
+        return self.tables or (self.name.rpartition(".")[2],)
 
 
 @dataclass(frozen=True, slots=True)

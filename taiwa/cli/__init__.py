@@ -8,11 +8,24 @@ from typing import NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from taiwa.cli import accounts, backing, contracts, doctor, local, messages, secrets, serve, town
+from taiwa.cli import accounts, backing, contracts, doctor, local, messages, rebuilding, secrets, serve, town
 from taiwa.cli.application import app
 from taiwa.mendable import Mendable
 
-__all__ = ["accounts", "app", "backing", "contracts", "doctor", "local", "main", "messages", "secrets", "serve", "town"]
+__all__ = [
+    "accounts",
+    "app",
+    "backing",
+    "contracts",
+    "doctor",
+    "local",
+    "main",
+    "messages",
+    "rebuilding",
+    "secrets",
+    "serve",
+    "town",
+]
 
 
 def main() -> None:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from chassis.operations.acts import Operator
 from chassis.settings import InstallationSettings, Settings
 from taiwa.local.environment import Kind, variables
 from taiwa.local.state import State
 from taiwa.mendable import Mendable
+
+if TYPE_CHECKING:
+    from chassis.transaction import Connection
 
 
 class OperatorSettings(Settings):
@@ -98,3 +107,32 @@ def service_password(service: str) -> str:
         raise Mendable(
             f"The database password of {service} is not known.", f"Set {prefix}DATABASE_PASSWORD_FILE."
         ) from fault
+
+
+def at_terminal() -> Operator:
+    """Tell who acts, for the record: ``TAIWA_OPERATOR``, or the account and the machine."""
+    name = os.environ.get("TAIWA_OPERATOR")
+    if not name:
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):  # a container's user may have no name
+            name = str(os.geteuid())
+        name = f"{name}@{socket.gethostname()}"
+    return Operator("operator", name)
+
+
+@asynccontextmanager
+async def worker_connection(settings: InstallationSettings, service: str) -> AsyncIterator[Connection]:
+    """Give a service's worker, in one transaction over all municipalities; committed at the end.
+
+    Raises:
+        Mendable: its password is not set.
+    """
+    from chassis.database import ALL_MUNICIPALITIES, Database  # noqa: PLC0415 - other commands spare these imports
+
+    database = await Database.connect(settings, service, "worker", service_password(service), 1)
+    try:
+        async with database.scoped(ALL_MUNICIPALITIES) as connection:
+            yield connection
+    finally:
+        await database.close()
