@@ -21,6 +21,8 @@ from chassis.municipality import INSTALLATION, is_municipality
 
 SPECVERSION = ("ce_specversion", b"1.0")
 CONTENT_TYPE = ("content-type", b"application/json")
+VERSIONS = "ce_versions"
+"""Attribute of a fact that is told in several major versions: which, as in ``1,2``."""
 
 KEY_LIMIT = 1000
 """Bytes of a key. Ours are far shorter; PostgreSQL's indexes, in which keys stand, take 2,704."""
@@ -84,6 +86,8 @@ class Envelope:
     correlation_id: UUID
     causation_id: UUID | None
     traceparent: str | None
+    told_in: tuple[int, ...] = ()
+    """Major versions in which the same fact is told, each by a record of its own; empty: in this one only."""
 
 
 @lru_cache(maxsize=4096)
@@ -153,7 +157,14 @@ def _read(key: bytes, found: dict[str, bytes]) -> Envelope:
         UUID(found["ce_correlationid"].decode()),
         UUID(causation.decode()) if causation else None,
         trace.decode() if trace and trace.isascii() else None,  # a broken trace is no reason to lose a fact
+        _told_in(versions) if (versions := found.get(VERSIONS)) else (),
     )
+
+
+def _told_in(text: bytes) -> tuple[int, ...]:
+    if not all(part.isdigit() for part in text.split(b",")):
+        raise ValueError(f"{VERSIONS} lists major versions, as in 1,2")
+    return tuple(map(int, text.split(b",")))
 
 
 def readable_parts(headers: Headers) -> tuple[str | None, UUID | None, str | None]:

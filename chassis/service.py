@@ -35,11 +35,16 @@ class ReadableFact(Fact, Protocol):
     def read(cls, payload: str | bytes) -> Any:
         """Parse a payload, ignoring unknown fields; raises ``ValueError`` when it cannot."""
 
+    @classmethod
+    def readers(cls) -> dict[str, Callable[[str | bytes], Any]]:
+        """By type: how a payload of this version, and of each one before, is read as this version."""
+
 
 @dataclass(slots=True)
 class Received(Generic[E]):
     """One record of a topic, parsed. ``event`` is ``None`` only on a state topic: the state was erased.
 
+    ``type`` is the one it is read as: a record of an older major version comes as the version that is wanted here.
     Nobody changes one; it is not frozen because making a frozen one costs as much as parsing its headers.
     """
 

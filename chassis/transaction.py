@@ -93,6 +93,7 @@ class _Emitted:
     aggregate: str
     version: int
     payload: str | None
+    told_in: str | None = None
 
 
 class KeptAnswer(NamedTuple):
@@ -120,6 +121,15 @@ INSERT INTO event_log (event_id, municipality, topic, type, aggregate, version, 
 SELECT e.event_id, $8, e.topic, e.type, e.aggregate, e.version, e.key_hash, $9, $10, $11, $12, $13, $14, e.payload
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[])
      AS e (event_id, topic, type, aggregate, version, key_hash, payload)
+"""
+
+_APPEND_IN_VERSIONS = """
+INSERT INTO event_log (event_id, municipality, topic, type, aggregate, version, key_hash, occurred_at,
+                       causation_id, correlation_id, actor_kind, actor_id, traceparent, payload, told_in)
+SELECT e.event_id, $8, e.topic, e.type, e.aggregate, e.version, e.key_hash, $9, $10, $11, $12, $13, $14, e.payload,
+       e.told_in
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[], $15::text[])
+     AS e (event_id, topic, type, aggregate, version, key_hash, payload, told_in)
 """
 
 # A command mostly emits one event: plain values cost PostgreSQL and the client a third less than arrays of one.
@@ -193,14 +203,37 @@ class Transaction:
         Raises:
             EventTooLarge: more than 512 KiB of JSON.
         """
+        return self._emit(event, version, None)
+
+    def _emit(self, event: Fact, version: int, told_in: str | None) -> UUID:
         payload = event.write()
         if len(payload.encode()) > PAYLOAD_LIMIT:
             raise EventTooLarge
         event_id = new_id()
         aggregate = event.aggregate()
-        self._emitted.append(_Emitted(event_id, event.TOPIC, event.TYPE, aggregate, version, payload))
+        self._emitted.append(_Emitted(event_id, event.TOPIC, event.TYPE, aggregate, version, payload, told_in))
         self.facts.append((aggregate, version))
         return event_id
+
+    def emit_in_versions(self, *tellings: Fact, version: int) -> int:
+        """Record one fact in several major versions of its event, while some readers know only the older.
+
+        Each telling is a record with a version of the aggregate: the first has ``version``, the next one more. Gives
+        the last of them, which the aggregate's row must say. A reader takes the newest telling that it can read.
+
+        Raises:
+            EventTooLarge: one has more than 512 KiB of JSON.
+            ValueError: they are not versions of one event about one aggregate, oldest first.
+        """
+        names = [telling.TYPE.rpartition(".v") for telling in tellings]
+        majors = [int(major) for _, _, major in names]
+        about = {(family, it.TOPIC, it.aggregate()) for (family, _, _), it in zip(names, tellings, strict=True)}
+        if len(about) != 1 or majors != sorted(set(majors)):
+            raise ValueError("tellings are versions of one event about one aggregate, oldest first")
+        told_in = ",".join(map(str, majors)) if len(majors) > 1 else None
+        for number, telling in enumerate(tellings):
+            self._emit(telling, version + number, told_in)
+        return version + len(tellings) - 1
 
     def emit_state(self, state: type[Fact], aggregate: str, *, version: int) -> None:
         """Point at a state that changed; the relay reads its present row when it publishes (:class:`StateSource`).
@@ -237,8 +270,9 @@ class Transaction:
             self._timers = {}
 
     async def _append(self, emitted: Sequence[_Emitted]) -> None:
+        told_in = [each.told_in for each in emitted]
         await self.connection.execute(
-            _APPEND,
+            _APPEND_IN_VERSIONS if any(told_in) else _APPEND,
             [each.event_id for each in emitted],
             [each.topic for each in emitted],
             [each.type for each in emitted],
@@ -253,6 +287,7 @@ class Transaction:
             self.actor.kind,
             self.actor.id,
             _traceparent(),
+            *([told_in] if any(told_in) else ()),
         )
 
     async def _append_one(self, it: _Emitted, answer: KeptAnswer | None) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import date
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
@@ -68,6 +69,10 @@ class Event(BaseModel):
 
     Writing forbids unknown fields; reading (:meth:`read`) ignores them, so that a producer may add optional fields
     within a version.
+
+    A new major version is a new class beside the old one. It states ``PREVIOUS``, the class before it, and how it is
+    made from one (:meth:`from_previous`): the only place where that is said. Whoever wants the new version is given
+    old records as new ones.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,6 +82,7 @@ class Event(BaseModel):
     AGGREGATE: ClassVar[str]
     KEY: ClassVar[tuple[str, ...]]
     STATE: ClassVar[bool] = False
+    PREVIOUS: ClassVar[type[Event] | None] = None
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
         """Take ``abstract`` from the class statement; pydantic hands it on to the check below."""
@@ -102,6 +108,23 @@ class Event(BaseModel):
         missing = [field for field in cls.KEY if field not in cls.model_fields]
         if missing:
             raise TypeError(f"{cls.__name__}.KEY names unknown fields: {', '.join(missing)}")
+        cls._check_previous()
+
+    @classmethod
+    def _check_previous(cls) -> None:
+        before, wanted = cls.PREVIOUS, f"{cls.family()}.v{cls.schema_version() - 1}"
+        if before is None:
+            if cls.schema_version() > 1:
+                raise TypeError(f"{cls.__name__} must state PREVIOUS, the class of {wanted}")
+            return
+        if wanted != before.TYPE:
+            raise TypeError(f"{cls.__name__}.PREVIOUS must be the class of {wanted}, not of {before.TYPE}")
+        if (cls.TOPIC, cls.AGGREGATE, cls.KEY, cls.STATE) != (before.TOPIC, before.AGGREGATE, before.KEY, before.STATE):
+            raise TypeError(
+                f"{cls.__name__} must keep topic, aggregate and key of {before.__name__}: order rests on them"
+            )
+        if cls.from_previous.__func__ is Event.from_previous.__func__:  # type: ignore[attr-defined]  # of a classmethod
+            raise TypeError(f"{cls.__name__} must say in from_previous how it is made from {before.__name__}")
 
     @classmethod
     def owner(cls) -> str:
@@ -141,6 +164,29 @@ class Event(BaseModel):
         if _needs_a_second_look(text, len(event.__pydantic_fields_set__)):
             json.loads(text, object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant)
         return event
+
+    @classmethod
+    def from_previous(cls, previous: Any) -> Self:
+        """This version of a fact that was written in the version before (``PREVIOUS``).
+
+        What the old one did not say is ``None`` or the default that was meant; nothing is looked up.
+        """
+        raise NotImplementedError(f"{cls.__name__} has no version before it")
+
+    @classmethod
+    def readers(cls) -> dict[str, Callable[[str | bytes], Self]]:
+        """By type: how a payload of this version, and of each one before, is read as this version.
+
+        Each raises ``ValueError`` as :meth:`read` does.
+        """
+        found: dict[str, Callable[[str | bytes], Self]] = {cls.TYPE: cls.read}
+        if cls.PREVIOUS is not None:
+            found |= {type_: cls._reading_from(read) for type_, read in cls.PREVIOUS.readers().items()}
+        return found
+
+    @classmethod
+    def _reading_from(cls, read: Callable[[str | bytes], Event]) -> Callable[[str | bytes], Self]:
+        return lambda payload: cls.from_previous(read(payload))
 
 
 class State(Event, abstract=True):

@@ -29,6 +29,10 @@ _HEADERS: dict[str, tuple[str, Any]] = {
     "ce_municipality": ("全国地方公共団体コード of the town, 6 digits.", None),
     "ce_correlationid": ("The same for all that followed from one request.", None),
     "ce_causationid": ("Id of the event or request that caused this one; absent where nothing did.", None),
+    "ce_versions": (
+        "Major versions in which the same fact is told, as in 1,2: act on the newest you know. Absent: in this one.",
+        None,
+    ),
     "content-type": ("Of the value.", "application/json"),
     "traceparent": ("W3C trace context of the request that caused it.", None),
 }

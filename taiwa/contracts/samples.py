@@ -61,7 +61,18 @@ def problems(samples: Mapping[str, Sample]) -> list[str]:
             )
             continue
         found += [f"samples/{name}.json: {problem}" for problem in _wrong(event, sample)]
+    found += [problem for event in BY_TYPE.values() for problem in _unread_versions(event, samples)]
     return found
+
+
+def _unread_versions(event: type[Event], samples: Mapping[str, Sample]) -> Iterator[str]:
+    """Samples of older versions that this one cannot be made of."""
+    for name, read_as in event.readers().items():
+        if name in samples and name != event.TYPE:
+            try:
+                read_as(samples[name].payload())
+            except ValueError as error:
+                yield f"samples/{name}.json: {event.__name__}.from_previous cannot read it; mend it: {error}"
 
 
 def _wrong(event: type[Event], sample: Sample) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import jsonschema
 import pytest
@@ -14,9 +14,11 @@ import yaml
 
 from chassis.topics import PARTITIONS, TopicSpec, wanted_config
 from taiwa import contracts
+from taiwa.contracts import samples
 from taiwa_contracts import topics
 from taiwa_contracts.catalogue import EVENTS
 from taiwa_contracts.event import Event, State
+from taiwa_contracts.leaders import LeaderAppointedV1
 from tests.contract.repository import CONTRACTS, ROOT, SAMPLES
 
 UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
@@ -167,3 +169,16 @@ def test_a_fact_carries_no_address_and_no_free_text_of_a_person() -> None:
     for event in EVENTS:
         if not issubclass(event, State):
             assert not {"mail", "address", "phone", "body"} & set(event.model_fields), event.TYPE
+
+
+def test_an_old_sample_that_a_newer_version_cannot_be_made_of_is_found() -> None:
+    class SealedAppointmentV2(LeaderAppointedV1):
+        TYPE: ClassVar[str] = "taiwa.leaders.leader-appointed.v2"
+        PREVIOUS: ClassVar[type[Event] | None] = LeaderAppointedV1
+
+        @classmethod
+        def from_previous(cls, previous: LeaderAppointedV1) -> Self:
+            raise ValueError(f"no seal on {previous.word}")
+
+    (problem,) = samples._unread_versions(SealedAppointmentV2, SAMPLES)
+    assert problem.startswith(f"samples/{APPOINTED}: SealedAppointmentV2.from_previous cannot read it; mend it")
