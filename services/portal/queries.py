@@ -431,6 +431,189 @@ class FiscalYear(BaseModel):
     fiscal_year: int
 
 
+class SetAside(BaseModel):
+    """A dead letter in a list."""
+
+    id: str
+    consumer: str
+    source: str
+    kind: str
+    type: str | None
+    aggregate: str | None
+    version: int | None
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    code: str
+    error: str
+    attempts: int
+    written_at: datetime
+    retry_at: datetime | None
+    held_behind: int
+
+
+class HeldBehind(BaseModel):
+    """A record that waits behind a dead letter."""
+
+    id: str
+    type: str | None
+    aggregate: str | None
+    version: int | None
+    written_at: datetime
+
+
+class LetterHeader(BaseModel):
+    """One header of a record."""
+
+    name: str
+    value: str | None
+    encoding: str
+
+
+class LetterField(BaseModel):
+    """One field of a payload; ``state``: fits, missing, wrong, unknown."""
+
+    name: str
+    state: str
+    expected: str
+    given: str | None
+    problem: str
+
+
+class LetterPayload(BaseModel):
+    """A record's bytes, and how they differ from the schema."""
+
+    value: str | None
+    encoding: str
+    size: int
+    schema_type: str | None
+    fields: list[LetterField]
+
+
+class Letter(SetAside):
+    """One dead letter, open or closed."""
+
+    closed_at: datetime | None
+    outcome: str | None
+    headers: list[LetterHeader]
+    payload: LetterPayload | None
+    held: list[HeldBehind]
+
+
+class OperatorAct(BaseModel):
+    """What somebody did to a dead letter or a stop."""
+
+    act: str
+    operator_kind: str
+    operator: str
+    reason: str
+    acted_at: datetime
+
+
+class ServiceCheck(BaseModel):
+    """One thing of a service's process; ``reason`` is for whoever runs the installation."""
+
+    name: str
+    ok: bool
+    reason: str | None = None
+
+
+class ServiceStop(BaseModel):
+    """Something that stands still."""
+
+    consumer: str
+    scope: str
+    topic: str | None
+    partition: int | None
+    cause: str
+    since: datetime
+    resumable: bool
+
+
+class LettersCounted(BaseModel):
+    """Open dead letters of one kind."""
+
+    kind: str
+    letters: int
+    since: datetime
+
+
+class OverdueTimer(BaseModel):
+    """A timer over its time."""
+
+    name: str
+    aggregate: str
+    due_at: datetime
+
+
+class LateTimer(OverdueTimer):
+    """A timer that ran late."""
+
+    ran_at: datetime
+
+
+class Standing(BaseModel):
+    """What stands still in one service."""
+
+    service: str
+    as_of: datetime
+    checks: list[ServiceCheck]
+    stops: list[ServiceStop]
+    letters: list[LettersCounted]
+    unpublished: int
+    unpublished_since: datetime | None
+    lag: dict[str, int] | None
+    overdue_timers: list[OverdueTimer]
+
+
+class LateNotice(BaseModel):
+    """A notice that came late, or still waits."""
+
+    id: str
+    person_id: str
+    person_name: str
+    channel: str
+    title: str
+    state: str
+    happened_at: datetime
+    settled_at: datetime | None
+    late_seconds: float
+    repeated_at: datetime | None
+    reason_text: str | None
+
+
+class LateNotices(Listed[LateNotice]):
+    """A page of them, and what all pages together say."""
+
+    total: int
+    people: int
+    waiting: int
+    repeated: int
+    first_happened_at: datetime | None
+    last_settled_at: datetime | None
+
+
+class Acted(BaseModel):
+    """How many a command acted on, or would."""
+
+    count: int
+    more: bool = False
+
+
+class PersonCard(BaseModel):
+    """A person's name."""
+
+    person_id: str
+    name: str
+
+
+async def standing_of_all(services: Services) -> dict[str, Part[Standing]]:
+    """What stands still, service by service; one that does not answer is a part without content."""
+    names = sorted(NAMES, key=WORKING.index)
+    parts = await asyncio.gather(*(part(services.read(name, "/operations/standing", Standing)) for name in names))
+    return dict(zip(names, parts, strict=True))
+
+
 async def all_work(services: Services) -> tuple[list[WorkItem], list[str]]:
     """What every service wants from the visitor, and the sentences about those that did not say."""
     parts: Sequence[Part[list[WorkItem]]] = await asyncio.gather(

@@ -45,6 +45,7 @@ _TABS: Sequence[tuple[Tab, frozenset[str]]] = (
     (Tab("/nominations", "選出"), frozenset({"section_head"})),
     (Tab("/coverage", "選出・配置"), frozenset({"hr", "it_policy"})),
     (Tab("/admin", "管理"), frozenset({"admin"})),
+    (Tab("/integrations", "連携"), frozenset({"admin"})),
 )
 
 

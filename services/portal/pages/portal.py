@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from chassis.clocks import CivilClock, SimulatedTime, machine_now, monotonic
 from services.portal.gateway import Gateway, Services, part
-from services.portal.pages import wording
+from services.portal.pages import troubles, wording
 
 CLOCK_FRESH_SECONDS = 2.0
 
@@ -42,14 +42,18 @@ class Portal:
         self.cookie_secure = cookie_secure
         self.municipality = municipality
         self.contact = contact
-        self._simulated_clock = simulated_clock
+        self.simulated_clock = simulated_clock
         self._clock = CivilClock()
         self._clock_asked = float("-inf")
         self.templates = _environment()
 
+    async def close(self) -> None:
+        """Close the connections to the services."""
+        await self.gateway.close()
+
     async def now(self, token: str) -> datetime:
         """The town's time. Simulated, it is directory's, asked every two seconds; silent, the last known runs on."""
-        if self._simulated_clock and token and monotonic() - self._clock_asked > CLOCK_FRESH_SECONDS:
+        if self.simulated_clock and token and monotonic() - self._clock_asked > CLOCK_FRESH_SECONDS:
             self._clock_asked = monotonic()
             asked = await part(Services(self.gateway, token).glance("directory", "/civil-clock", _ClockTold))
             if asked.content is not None:
@@ -76,6 +80,10 @@ def _environment() -> Environment:
         person=wording.person,
         year=wording.fiscal_year_label,
         year_full=wording.fiscal_year_full,
+        span=wording.span,
+        event=troubles.event_words,
+        event_name=troubles.event_name,
+        expected=troubles.expected_words,
     )
     environment.globals.update(
         asset=_asset_address,
@@ -86,6 +94,9 @@ def _environment() -> Environment:
         ROLES=wording.ROLES,
         DESKS=wording.DESKS,
         SOURCES=wording.SOURCES,
+        CAUSES=troubles.CAUSES,
+        SCOPES=troubles.SCOPES,
+        why=troubles.why,
     )
     return environment
 

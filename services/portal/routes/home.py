@@ -24,6 +24,8 @@ _PLACES = {
     "completion": "/trainings",
     "notice": "/inbox",
     "deliveries": "/admin/deliveries",
+    "dead-letters": "/integrations?service={id}",
+    "stops": "/standing",
     "section": "/admin/sections/{id}",
     "transfer": "/admin",
     "account": "/admin/accounts",
