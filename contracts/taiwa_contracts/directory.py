@@ -67,6 +67,15 @@ class SectionRenamedV1(_SectionFact):
     name: Text
 
 
+class SectionChangedV1(_SectionFact):
+    """Kind, 任命権者 or place in the town's order is another from ``effective_from``; all three are told."""
+
+    TYPE: ClassVar[str] = "taiwa.directory.section-changed.v1"
+    kind: Text
+    appointing_authority: Text
+    display_order: int
+
+
 class SectionHeadAssignedV1(_SectionFact):
     """Who heads the section from ``effective_from``; ``None`` means the post is vacant."""
 
@@ -234,6 +243,7 @@ EVENTS: tuple[type[Event], ...] = (
     FiscalYearOpenedV1,
     SectionCreatedV1,
     SectionRenamedV1,
+    SectionChangedV1,
     SectionHeadAssignedV1,
     SectionClosedV1,
     StaffJoinedV1,

@@ -22,6 +22,7 @@ from taiwa_contracts.directory import (
     PersonStateV1,
     RoleGrantedV1,
     RoleRevokedV1,
+    SectionChangedV1,
     SectionClosedV1,
     SectionCreatedV1,
     SectionHeadAssignedV1,
@@ -57,7 +58,11 @@ def build(settings: ConsultationsSettings | None = None) -> Service:
         projections=(
             civil_clock_projection(CivilClockSetV1, "consultations.civil_clock"),
             Projection("consultations.people", (PersonStateV1,), projections.apply_people),
-            Projection("consultations.sections", (SectionCreatedV1, SectionClosedV1), projections.apply_sections),
+            Projection(
+                "consultations.sections",
+                (SectionCreatedV1, SectionChangedV1, SectionClosedV1),
+                projections.apply_sections,
+            ),
             Projection(
                 "consultations.section_names", (SectionCreatedV1, SectionRenamedV1), projections.apply_section_names
             ),

@@ -19,6 +19,7 @@ from taiwa_contracts.directory import (
     PersonStateV1,
     RoleGrantedV1,
     RoleRevokedV1,
+    SectionChangedV1,
     SectionClosedV1,
     SectionCreatedV1,
     SectionHeadAssignedV1,
@@ -54,6 +55,12 @@ INSERT INTO sections (municipality, section_id, display_order, from_on)
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::date[])
 ON CONFLICT (municipality, section_id) DO UPDATE
 SET display_order = excluded.display_order, from_on = excluded.from_on
+"""
+
+_SECTION_ORDERS = """
+UPDATE sections SET display_order = changed.display_order
+FROM unnest($1::text[], $2::uuid[], $3::int[]) AS changed (municipality, section_id, display_order)
+WHERE sections.municipality = changed.municipality AND sections.section_id = changed.section_id
 """
 
 _CLOSED_SECTIONS = """
@@ -153,9 +160,12 @@ async def apply_people(connection: Connection, records: Sequence[Received[Person
 
 
 async def apply_sections(
-    connection: Connection, records: Sequence[Received[SectionCreatedV1 | SectionClosedV1]]
+    connection: Connection, records: Sequence[Received[SectionCreatedV1 | SectionChangedV1 | SectionClosedV1]]
 ) -> None:
-    """Sections, from when until when, and their order."""
+    """Sections, from when until when, and their order.
+
+    The order is today's, without periods: lists are sorted by it, and nothing of a past day is decided or shown by it.
+    """
     for kind, run in _runs(records):
         municipalities = _municipalities(run)
         sections = [record.event.section_id for record in run]
@@ -163,6 +173,9 @@ async def apply_sections(
         if kind is SectionCreatedV1:
             orders = [record.event.display_order for record in run]
             await connection.execute(_SECTIONS, municipalities, sections, orders, days)
+        elif kind is SectionChangedV1:
+            orders = [record.event.display_order for record in run]
+            await connection.execute(_SECTION_ORDERS, municipalities, sections, orders)
         else:
             await connection.execute(_CLOSED_SECTIONS, municipalities, sections, days)
 

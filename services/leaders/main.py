@@ -18,6 +18,7 @@ from taiwa_contracts.directory import (
     FiscalYearOpenedV1,
     PersonStateV1,
     RuleChangedV1,
+    SectionChangedV1,
     SectionClosedV1,
     SectionCreatedV1,
     SectionHeadAssignedV1,
@@ -70,6 +71,9 @@ def build(settings: LeadersSettings | None = None) -> Service:
             civil_clock_projection(CivilClockSetV1, "leaders.civil_clock"),
             Projection("leaders.sections", (SectionCreatedV1, SectionClosedV1), sections.apply_sections),
             Projection("leaders.section_names", (SectionCreatedV1, SectionRenamedV1), sections.apply_section_names),
+            Projection(
+                "leaders.section_attributes", (SectionCreatedV1, SectionChangedV1), sections.apply_section_attributes
+            ),
             Projection("leaders.section_heads", (SectionHeadAssignedV1,), sections.apply_section_heads),
             Projection("leaders.people", (PersonStateV1,), staff.apply_people),
             Projection(

@@ -18,6 +18,7 @@ from services.directory.domain.roster import (
     SECTION_COLUMNS,
     Known,
     KnownSections,
+    SectionChange,
     SectionPlan,
     plan_people,
     plan_sections,
@@ -27,7 +28,7 @@ from services.directory.repository import municipality as towns
 from services.directory.repository import people as people_kept
 from services.directory.repository import sections as sections_kept
 from services.directory.repository import transfers as transfers_kept
-from taiwa_contracts.directory import SectionCreatedV1, SectionRenamedV1
+from taiwa_contracts.directory import SectionChangedV1, SectionCreatedV1, SectionRenamedV1
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +143,33 @@ async def _heads_to_assign(tx: Transaction, plan: SectionPlan, known: KnownSecti
 
 
 async def _save(tx: Transaction, plan: SectionPlan, effective_from: date) -> None:
-    named = [*plan.created, *plan.renamed]
-    await sections_kept.save_sections(tx.connection, tx.municipality, [*named, *plan.touched])
-    await sections_kept.save_names(tx.connection, tx.municipality, named, effective_from)
+    connection, town = tx.connection, tx.municipality
+    changed = [change.after for change in plan.changed]
+    named = [change.after for change in plan.changed if change.renamed]
+    altered = [change.after for change in plan.changed if change.altered]
+    await sections_kept.save_sections(connection, town, [*plan.created, *changed, *plan.touched])
+    await sections_kept.save_names(connection, town, [*plan.created, *named], effective_from)
+    await sections_kept.save_attributes(connection, town, [*plan.created, *altered], effective_from)
     for each in plan.created:
         tx.emit(section_created(each), version=each.version)
-    for each in plan.renamed:
-        event = SectionRenamedV1(section_id=each.section_id, name=each.name, effective_from=effective_from)
-        tx.emit(event, version=each.version)
+    for change in plan.changed:
+        _publish(tx, change, effective_from)
+
+
+def _publish(tx: Transaction, change: SectionChange, effective_from: date) -> None:
+    after = change.after
+    if change.renamed:
+        renamed = SectionRenamedV1(section_id=after.section_id, name=after.name, effective_from=effective_from)
+        tx.emit(renamed, version=change.before.version + 1)
+    if change.altered:
+        altered = SectionChangedV1(
+            section_id=after.section_id,
+            kind=after.kind,
+            appointing_authority=after.appointing_authority,
+            display_order=after.display_order,
+            effective_from=effective_from,
+        )
+        tx.emit(altered, version=after.version)
 
 
 def section_created(section: Section) -> SectionCreatedV1:

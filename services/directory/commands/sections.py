@@ -93,6 +93,7 @@ async def create_section(tx: Transaction, command: CreateSection) -> SectionCrea
     )
     await kept.save_sections(tx.connection, tx.municipality, [section])
     await kept.save_names(tx.connection, tx.municipality, [section], section.created_on)
+    await kept.save_attributes(tx.connection, tx.municipality, [section], section.created_on)
     tx.emit(section_created(section), version=section.version)
     return SectionCreated(section_id=section.section_id)
 

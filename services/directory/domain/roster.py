@@ -39,11 +39,32 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class SectionChange:
+    """A section whose name or attributes differ from what is known; each of the two is a fact, the name first."""
+
+    before: Section
+    after: Section
+
+    @property
+    def renamed(self) -> bool:
+        """Whether the name is another."""
+        return self.before.name != self.after.name
+
+    @property
+    def altered(self) -> bool:
+        """Whether kind, 任命権者 or order is another."""
+        return self.before.attributes != self.after.attributes
+
+
+@dataclass(frozen=True, slots=True)
 class SectionPlan:
-    """What an import of sections does. ``heads``: section id → number of its head (``None``: vacant) and post."""
+    """What an import of sections does. ``heads``: section id → number of its head (``None``: vacant) and post.
+
+    ``touched``: what nobody else hears of, a number that the section waits for.
+    """
 
     created: tuple[Section, ...]
-    renamed: tuple[Section, ...]
+    changed: tuple[SectionChange, ...]
     touched: tuple[Section, ...]
     same: tuple[Section, ...]
     heads: Mapping[UUID, tuple[str | None, str]]
@@ -171,7 +192,7 @@ def plan_sections(table: Table, known: KnownSections, new_id: Callable[[], UUID]
     problems = table.problems
     _refuse_duplicates(table.records, "所属コード", problems)
     created: list[Section] = []
-    renamed: list[Section] = []
+    changed: list[SectionChange] = []
     touched: list[Section] = []
     same: list[Section] = []
     heads: dict[UUID, tuple[str | None, str]] = {}
@@ -190,12 +211,12 @@ def plan_sections(table: Table, known: KnownSections, new_id: Callable[[], UUID]
         heads[after.section_id] = (number, wanted.head_post)
         if before is None:
             created.append(after)
-        elif after.name != before.name:
-            renamed.append(after)
+        elif after.version > before.version:
+            changed.append(SectionChange(before, after))
         else:
             (same if after == before else touched).append(after)
     refuse_problems(problems)
-    return SectionPlan(tuple(created), tuple(renamed), tuple(touched), tuple(same), heads)
+    return SectionPlan(tuple(created), tuple(changed), tuple(touched), tuple(same), heads)
 
 
 def _wanted_section(cells: Cells, effective_from: date, new_id: Callable[[], UUID]) -> Section:
@@ -213,9 +234,10 @@ def _wanted_section(cells: Cells, effective_from: date, new_id: Callable[[], UUI
 
 
 def _changed_section(before: Section, wanted: Section) -> Section:
+    facts = (before.name != wanted.name) + (before.attributes != wanted.attributes)
     return replace(
         before,
-        version=before.version + (before.name != wanted.name),
+        version=before.version + facts,
         name=wanted.name,
         kind=wanted.kind,
         appointing_authority=wanted.appointing_authority,

@@ -62,6 +62,11 @@ class Section:
     head_post: str = DEFAULT_HEAD_POST
     awaited_head_number: str | None = None
 
+    @property
+    def attributes(self) -> tuple[str, str, int]:
+        """Kind, 任命権者 and place in the town's order: they change together, with one fact."""
+        return self.kind, self.appointing_authority, self.display_order
+
     def exists_on(self, day: date) -> bool:
         """Whether the section exists on that day."""
         return self.created_on <= day and (self.closed_on is None or day < self.closed_on)

@@ -39,6 +39,11 @@ SELECT_PAST_NAMES = """
 SELECT from_on, name FROM section_names WHERE municipality = $1 AND section_id = $2 ORDER BY from_on
 """
 
+SELECT_PAST_ATTRIBUTES = """
+SELECT from_on, kind, appointing_authority, display_order FROM section_attributes
+WHERE municipality = $1 AND section_id = $2 ORDER BY from_on
+"""
+
 
 class SectionView(BaseModel):
     """A section. ``head_person_id`` is null where the post ``head_post`` is vacant."""
@@ -65,10 +70,20 @@ class SectionName(BaseModel):
     name: str
 
 
+class SectionAttributes(BaseModel):
+    """Kind, 任命権者 and place in the town's order that a section had from a day on."""
+
+    from_on: date
+    kind: str
+    appointing_authority: str
+    display_order: int
+
+
 class SectionDetails(SectionView):
-    """A section with the names it has borne."""
+    """A section with the names it has borne and the attributes it has had."""
 
     names: list[SectionName]
+    attributes: list[SectionAttributes]
 
 
 def _order(text: str) -> int:
@@ -96,4 +111,9 @@ async def one_section(view: View, section_id: UUID) -> SectionDetails:
     if row is None:
         raise SectionUnknown
     names = await view.connection.fetch(SELECT_PAST_NAMES, view.municipality, section_id)
-    return SectionDetails(**dict(row), names=[SectionName(**dict(each)) for each in names])
+    attributes = await view.connection.fetch(SELECT_PAST_ATTRIBUTES, view.municipality, section_id)
+    return SectionDetails(
+        **dict(row),
+        names=[SectionName(**dict(each)) for each in names],
+        attributes=[SectionAttributes(**dict(each)) for each in attributes],
+    )

@@ -36,6 +36,14 @@ SELECT $1, n.section_id, $4, n.name FROM unnest($2::uuid[], $3::text[]) AS n (se
 ON CONFLICT (municipality, section_id, from_on) DO UPDATE SET name = excluded.name
 """
 
+UPSERT_ATTRIBUTES = """
+INSERT INTO section_attributes (municipality, section_id, from_on, kind, appointing_authority, display_order)
+SELECT $1, a.section_id, $3, a.kind, a.appointing_authority, a.display_order
+FROM unnest($2::uuid[], $4::text[], $5::text[], $6::int[]) AS a (section_id, kind, appointing_authority, display_order)
+ON CONFLICT (municipality, section_id, from_on) DO UPDATE
+SET kind = excluded.kind, appointing_authority = excluded.appointing_authority, display_order = excluded.display_order
+"""
+
 DROP_LATER_HEADS = """
 DELETE FROM section_heads USING unnest($2::uuid[], $3::date[]) AS w (section_id, from_on)
 WHERE section_heads.municipality = $1 AND section_heads.section_id = w.section_id AND section_heads.from_on >= w.from_on
@@ -127,6 +135,21 @@ async def save_names(connection: Connection, municipality: str, sections: Sequen
     """Note the name each section bears from a day on."""
     await connection.execute(
         UPSERT_NAMES, municipality, [each.section_id for each in sections], [each.name for each in sections], from_on
+    )
+
+
+async def save_attributes(
+    connection: Connection, municipality: str, sections: Sequence[Section], from_on: date
+) -> None:
+    """Note the kind, 任命権者 and order each section has from a day on."""
+    await connection.execute(
+        UPSERT_ATTRIBUTES,
+        municipality,
+        [each.section_id for each in sections],
+        from_on,
+        [each.kind for each in sections],
+        [each.appointing_authority for each in sections],
+        [each.display_order for each in sections],
     )
 
 

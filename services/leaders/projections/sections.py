@@ -1,4 +1,4 @@
-"""Sections, their names and their heads, each with the days it held."""
+"""Sections, their names, attributes and heads, each with the days it held."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import UUID
 from chassis.service import Received
 from chassis.transaction import Connection
 from taiwa_contracts.directory import (
+    SectionChangedV1,
     SectionClosedV1,
     SectionCreatedV1,
     SectionHeadAssignedV1,
@@ -16,8 +17,8 @@ from taiwa_contracts.directory import (
 )
 
 _SECTIONS = """
-INSERT INTO sections (municipality, section_id, code, kind, appointing_authority, display_order, from_on)
-SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::date[])
+INSERT INTO sections (municipality, section_id, code, from_on)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::date[])
 ON CONFLICT DO NOTHING
 """
 
@@ -30,6 +31,12 @@ WHERE it.municipality = closed.municipality AND it.section_id = closed.section_i
 _NAMES = """
 INSERT INTO section_names (municipality, section_id, version, name, from_on)
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::date[])
+ON CONFLICT DO NOTHING
+"""
+
+_ATTRIBUTES = """
+INSERT INTO section_attributes (municipality, section_id, version, kind, appointing_authority, display_order, from_on)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::int[], $7::date[])
 ON CONFLICT DO NOTHING
 """
 
@@ -47,6 +54,18 @@ FROM (
     SELECT municipality, section_id, version,
            lead(from_on) OVER (PARTITION BY municipality, section_id ORDER BY from_on, version) AS from_on
     FROM section_names
+    WHERE (municipality, section_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+) AS following
+WHERE it.municipality = following.municipality AND it.section_id = following.section_id
+  AND it.version = following.version AND it.until_on IS DISTINCT FROM following.from_on - 1
+"""
+
+_ATTRIBUTES_UNTIL = """
+UPDATE section_attributes AS it SET until_on = following.from_on - 1
+FROM (
+    SELECT municipality, section_id, version,
+           lead(from_on) OVER (PARTITION BY municipality, section_id ORDER BY from_on, version) AS from_on
+    FROM section_attributes
     WHERE (municipality, section_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
 ) AS following
 WHERE it.municipality = following.municipality AND it.section_id = following.section_id
@@ -76,9 +95,6 @@ async def apply_sections(
             _SECTIONS,
             *_keys(created),
             [it.event.code for it in created],
-            [it.event.kind for it in created],
-            [it.event.appointing_authority for it in created],
-            [it.event.display_order for it in created],
             [it.event.effective_from for it in created],
         )
     if closed := [it for it in records if isinstance(it.event, SectionClosedV1)]:
@@ -97,6 +113,22 @@ async def apply_section_names(
         [it.event.effective_from for it in records],
     )
     await connection.execute(_NAMES_UNTIL, *_keys(records))
+
+
+async def apply_section_attributes(
+    connection: Connection, records: Sequence[Received[SectionCreatedV1] | Received[SectionChangedV1]]
+) -> None:
+    """Kind, 任命権者 and place in the town's order, from which day on."""
+    await connection.execute(
+        _ATTRIBUTES,
+        *_keys(records),
+        [it.version for it in records],
+        [it.event.kind for it in records],
+        [it.event.appointing_authority for it in records],
+        [it.event.display_order for it in records],
+        [it.event.effective_from for it in records],
+    )
+    await connection.execute(_ATTRIBUTES_UNTIL, *_keys(records))
 
 
 async def apply_section_heads(connection: Connection, records: Sequence[Received[SectionHeadAssignedV1]]) -> None:

@@ -90,10 +90,13 @@ class CoverageBoard(BaseModel):
 
 
 _SECTIONS = """
-SELECT section.section_id, coalesce(name.name, section.code) AS section_name, section.display_order,
+SELECT section.section_id, coalesce(name.name, section.code) AS section_name,
        head.person_id AS head_person_id, head.post AS head_post, head_name.name AS head_name,
        it.section_call_id, it.state, it.closes_on, it.open_until, it.answered_at, coalesce(it.version, 0) AS version
 FROM sections AS section
+LEFT JOIN section_attributes AS attributes
+       ON attributes.municipality = section.municipality AND attributes.section_id = section.section_id
+      AND attributes.from_on <= $2 AND (attributes.until_on IS NULL OR attributes.until_on >= $2)
 LEFT JOIN section_names AS name
        ON name.municipality = section.municipality AND name.section_id = section.section_id
       AND name.from_on <= $2 AND (name.until_on IS NULL OR name.until_on >= $2)
@@ -105,7 +108,7 @@ LEFT JOIN people AS head_name
 LEFT JOIN section_calls AS it
        ON it.municipality = section.municipality AND it.section_id = section.section_id AND it.fiscal_year = $4
 WHERE section.municipality = $1 AND section.from_on <= $2 AND (section.until_on IS NULL OR section.until_on >= $2)
-ORDER BY section.display_order, section.section_id
+ORDER BY attributes.display_order, section.section_id
 """
 
 # Whoever is, will be or may become a leader in the year: appointments that reach into it, and standing nominations.

@@ -89,6 +89,9 @@ SELECT it.section_call_id, it.fiscal_year, it.section_id, it.state, it.closes_on
        head.person_id AS head_person_id, head.post AS head_post, head_name.name AS head_name
 FROM section_calls AS it
 LEFT JOIN sections AS section ON section.municipality = it.municipality AND section.section_id = it.section_id
+LEFT JOIN section_attributes AS attributes
+       ON attributes.municipality = it.municipality AND attributes.section_id = it.section_id
+      AND attributes.from_on <= $2 AND (attributes.until_on IS NULL OR attributes.until_on >= $2)
 LEFT JOIN section_names AS name
        ON name.municipality = it.municipality AND name.section_id = it.section_id
       AND name.from_on <= $2 AND (name.until_on IS NULL OR name.until_on >= $2)
@@ -113,7 +116,7 @@ async def section_calls(
     """The section calls the caller may see, in the town's order of sections."""
     rows = await view.connection.fetch(
         f"""{_CALLS} {_OWN} AND ($4::int IS NULL OR it.fiscal_year = $4) AND ($5::uuid IS NULL OR it.section_id = $5)
-        ORDER BY it.fiscal_year DESC, section.display_order, it.section_id LIMIT 1000""",
+        ORDER BY it.fiscal_year DESC, attributes.display_order, it.section_id LIMIT 1000""",
         view.municipality,
         view.today,
         _sees(caller),

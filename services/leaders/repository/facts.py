@@ -76,11 +76,14 @@ async def head_on(connection: Connection, municipality: str, section_id: UUID, d
 _SECTIONS = """
 SELECT section.section_id, head.person_id AS head_person_id
 FROM sections AS section
+LEFT JOIN section_attributes AS attributes
+       ON attributes.municipality = section.municipality AND attributes.section_id = section.section_id
+      AND attributes.from_on <= $2 AND (attributes.until_on IS NULL OR attributes.until_on >= $2)
 LEFT JOIN section_heads AS head
        ON head.municipality = section.municipality AND head.section_id = section.section_id
       AND head.from_on <= $3 AND (head.until_on IS NULL OR head.until_on >= $3)
 WHERE section.municipality = $1 AND section.from_on <= $2 AND (section.until_on IS NULL OR section.until_on >= $2)
-ORDER BY section.display_order, section.section_id
+ORDER BY attributes.display_order, section.section_id
 """
 
 

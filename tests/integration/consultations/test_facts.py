@@ -7,7 +7,7 @@ from chassis.clocks import CivilClock
 from chassis.testing import FactOnTopic, Installation, Running, eventually, set_civil_clock
 from chassis.transaction import new_id
 from taiwa_contracts.consultations import ConsultationTextV1
-from taiwa_contracts.directory import PersonStateV1, RoleRevokedV1, SectionRenamedV1
+from taiwa_contracts.directory import PersonStateV1, RoleRevokedV1, SectionChangedV1, SectionRenamedV1
 from taiwa_contracts.leaders import AppointmentCorrectedV1, LeaderTermEndedV1, LeaderTermExtendedV1
 from tests.integration.consultations.town import (
     OPENING_DAY,
@@ -190,6 +190,32 @@ async def test_a_section_bears_its_new_name_from_its_day(installation: Installat
         return [item["section_name"] for item in (await client.get("/consultations")).json()["items"]] == ["道路河川課"]
 
     await eventually(renamed, timeout=PATIENCE)
+
+
+async def test_leaders_are_listed_in_the_order_that_the_town_gives_its_sections(
+    installation: Installation, consultations: Running
+) -> None:
+    sections = {"道路課": new_id(), "福祉課": new_id()}
+    for order, (name, section_id) in enumerate(sections.items(), start=1):
+        await publish_section(installation, section_id, name, order)
+        await publish_leader(installation, new_id(), section_id)
+    await installation.publish(
+        SectionChangedV1(
+            section_id=sections["道路課"],
+            kind="室",
+            appointing_authority="町長",
+            display_order=3,
+            effective_from=OPENING_DAY,
+        ),
+        2,
+    )
+    by = consultations.client(consultations.caller("leader"))
+
+    async def in_order() -> bool:
+        listed = (await by.get("/leaders")).json()
+        return [each["section_name"] for each in listed] == ["福祉課", "道路課"]
+
+    await eventually(in_order, timeout=PATIENCE)
 
 
 async def test_a_colleague_of_the_desk_is_made_owner_until_the_role_is_revoked(

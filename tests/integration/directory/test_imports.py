@@ -167,6 +167,44 @@ async def test_a_section_is_renamed_and_its_head_changed_by_a_file(town: Town) -
     assert versions == [1, 2, 3]
 
 
+async def test_a_file_that_gives_a_section_another_kind_authority_or_order_is_told_as_a_fact(town: Town) -> None:
+    await town.settle()
+    before = len(await town.facts())
+    rows = [
+        "1020,総合政策課,課,町長,,課長,10",
+        "1110,道路河川室,室,町長,,課長,110",
+        "1120,上下水道課,課,企業管理者,,課長,120",
+    ]
+    answer = await town.import_file("sections", csv(SECTION_HEADING, rows), effective_from=date(2026, 4, 10))
+    assert (answer.json()["changed"], answer.json()["unchanged"]) == (3, 0)
+    road = await town.section("1110")
+    facts: dict[str, list[tuple[str, int]]] = {}
+    for fact in (await town.facts())[before:]:
+        facts.setdefault(fact.aggregate, []).append((fact.type, fact.version))
+    assert facts[f"section/{road['section_id']}"] == [("section-renamed", 2), ("section-changed", 3)]
+    assert sorted(tuple(kind for kind, _ in told) for told in facts.values()) == [
+        ("section-changed",),
+        ("section-changed",),
+        ("section-renamed", "section-changed"),
+    ]
+    changed = next(each for each in await town.facts("section-changed") if road["section_id"] in each.aggregate)
+    assert changed.payload == {
+        "section_id": road["section_id"],
+        "effective_from": "2026-04-10",
+        "kind": "室",
+        "appointing_authority": "町長",
+        "display_order": 110,
+    }
+    details = (await town.client().get(f"/sections/{road['section_id']}")).json()
+    assert [(each["from_on"], each["kind"]) for each in details["attributes"]] == [
+        ("2026-04-01", "課"),
+        ("2026-04-10", "室"),
+    ]
+    again = await town.import_file("sections", csv(SECTION_HEADING, rows), effective_from=date(2026, 4, 10))
+    assert again.json()["unchanged"] == 3
+    assert len(await town.facts()) == before + 4
+
+
 async def test_versions_are_dense_for_every_person(town: Town) -> None:
     await town.settle()
     rows = [PEOPLE[1].replace("主任", "主査"), PEOPLE[0].replace("1110", "1120")]

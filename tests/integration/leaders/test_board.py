@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from chassis.transaction import new_id
-from taiwa_contracts.directory import AbsenceRecordedV1
+from taiwa_contracts.directory import AbsenceRecordedV1, SectionChangedV1
 from tests.integration.leaders.town import Town
 
 
@@ -150,3 +150,21 @@ async def test_times_served_counts_fiscal_years(town: Town) -> None:
     leaders = {each["name"]: each for each in (await town.board(2027))["rows"]["道路課"]["leaders"]}
     assert (leaders["真壁 理人"]["times_served"], leaders["真壁 理人"]["note"]) == (2, "2回目")
     assert (leaders["榊 俊介"]["times_served"], leaders["榊 俊介"]["note"]) == (1, "新任")
+
+
+async def test_the_board_follows_the_order_that_holds_on_the_day(town: Town) -> None:
+    await town.tell(
+        SectionChangedV1(
+            section_id=town.sections["議会事務局"],
+            kind="議会事務局",
+            appointing_authority="議長",
+            display_order=1,
+            effective_from=date(2026, 4, 10),
+        )
+    )
+    assert list((await town.board())["rows"]) == ["福祉課", "道路課", "議会事務局"]
+    await town.on(date(2026, 4, 10))
+    assert list((await town.board())["rows"]) == ["議会事務局", "福祉課", "道路課"]
+    await town.call()
+    listed = (await town.hr.get("/section-calls", params={"fiscal_year": 2026})).json()
+    assert [each["section_name"] for each in listed] == ["議会事務局", "福祉課", "道路課"]
