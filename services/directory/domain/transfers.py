@@ -120,6 +120,12 @@ class Absence:
     withdrawn: bool = False
 
 
+def away(from_on: date, until_on: date | None) -> str:
+    """``7月1日から不在``, as colleagues read it; both days inclusive."""
+    until = f"{until_on.month}月{until_on.day}日まで" if until_on is not None else ""
+    return f"{from_on.month}月{from_on.day}日から{until}不在"
+
+
 @dataclass(frozen=True, slots=True)
 class Departure:
     """Somebody leaves; ``effective_from`` is the day after the last one."""

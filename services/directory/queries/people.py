@@ -1,24 +1,36 @@
-"""People as of today. Kinds of employment and absences are for 総務課 only; numbers for who administers, too."""
+"""People as of today. Kinds of employment and past absences are for 総務課 only; numbers for who administers, too.
+
+Colleagues see that somebody is away, and from when: never why, since nobody records that.
+"""
 
 from __future__ import annotations
 
 from datetime import date
 from uuid import UUID
 
+from asyncpg import Record
 from pydantic import BaseModel, Field
 
 from chassis.auth import Caller
 from chassis.http import Page, View, page_of
 from chassis.http.paging import PageRequest
 from services.directory.domain.people import PersonUnknown
+from services.directory.domain.transfers import away
 
 SELECT_PEOPLE = """
 SELECT person.person_id, person.name, person.kana, person.mail, person.section_id, section.name AS section_name,
        person.post, person.full_time, person.employment_kind, person.concurrent_section_ids, person.joined_on,
        coalesce(person.left_on <= $2, false) AS left,
        ARRAY(SELECT number FROM staff_numbers AS held
-             WHERE held.municipality = $1 AND held.person_id = person.person_id AND held.until_on IS NULL) AS numbers
+             WHERE held.municipality = $1 AND held.person_id = person.person_id AND held.until_on IS NULL) AS numbers,
+       away.from_on AS away_from_on, away.until_on AS away_until_on
 FROM people AS person JOIN sections AS section USING (municipality, section_id)
+LEFT JOIN LATERAL (
+    SELECT from_on, until_on FROM absences
+    WHERE municipality = $1 AND person_id = person.person_id AND withdrawn_at IS NULL
+      AND (until_on IS NULL OR until_on >= $2)
+    ORDER BY from_on, absence_id LIMIT 1
+) AS away ON true
 WHERE person.municipality = $1
 """
 
@@ -62,6 +74,7 @@ class PersonView(BaseModel):
     post: str
     concurrent_section_ids: list[UUID]
     left: bool
+    absence: str | None = Field(description="7月1日から不在: the absence of today, or the next one; null: here")
     full_time: bool | None = Field(description="for hr only")
     employment_kind: str | None = Field(description="for hr only")
     joined_on: date | None = Field(description="for hr only")
@@ -95,13 +108,14 @@ class PersonDetails(PersonView):
     absences: list[AbsenceView] | None = Field(description="for hr only")
 
 
-def _for(caller: Caller, row: dict[str, object]) -> dict[str, object]:
+def _for(caller: Caller, row: Record) -> dict[str, object]:
+    absence = away(row["away_from_on"], row["away_until_on"]) if row["away_from_on"] else None
     hidden = set[str]()
     if not caller.has("hr"):
         hidden |= {"full_time", "employment_kind", "joined_on"}
     if not caller.has("hr", "admin"):
         hidden.add("numbers")
-    return {name: None if name in hidden else value for name, value in row.items()}
+    return {name: None if name in hidden else value for name, value in row.items()} | {"absence": absence}
 
 
 async def list_people(
@@ -120,7 +134,7 @@ async def list_people(
         caller.has("hr", "admin"),
     )
     page, following = page_of(rows, request, lambda row: (row["kana"], row["person_id"]))
-    return Page(items=[PersonView.model_validate(_for(caller, dict(row))) for row in page], next_cursor=following)
+    return Page(items=[PersonView.model_validate(_for(caller, row)) for row in page], next_cursor=following)
 
 
 async def one_person(view: View, caller: Caller, person_id: UUID) -> PersonDetails:
@@ -136,4 +150,4 @@ async def one_person(view: View, caller: Caller, person_id: UUID) -> PersonDetai
     if caller.has("hr"):
         postings = [dict(each) for each in await view.connection.fetch(SELECT_POSTINGS, view.municipality, person_id)]
         absences = [dict(each) for each in await view.connection.fetch(SELECT_ABSENCES, view.municipality, person_id)]
-    return PersonDetails.model_validate({**_for(caller, dict(row)), "postings": postings, "absences": absences})
+    return PersonDetails.model_validate({**_for(caller, row), "postings": postings, "absences": absences})

@@ -134,6 +134,32 @@ async def test_an_absence_travels_without_a_reason_and_is_seen_by_personnel_only
     refused(await hr.post("/absences", json=backwards), 422, "directory.period_reversed")
 
 
+async def test_colleagues_see_from_when_somebody_is_away_and_never_why(settled: Town) -> None:
+    away, here = await settled.person("2"), await settled.person("3")
+    hr, colleague = settled.client("hr"), settled.client("staff")
+
+    async def seen() -> dict[str, str | None]:
+        listed = (await colleague.get("/people")).json()["items"]
+        [one] = [each for each in listed if each["person_id"] == away["person_id"]]
+        details = (await colleague.get(f"/people/{away['person_id']}")).json()
+        assert (details["absence"], details["absences"]) == (one["absence"], None)
+        return {each["name"]: each["absence"] for each in listed}
+
+    async def record(from_on: str, until_on: str | None = None) -> str:
+        body = {"person_id": away["person_id"], "from_on": from_on, "until_on": until_on}
+        absence_id: str = (await hr.post("/absences", json=body)).json()["absence_id"]
+        return absence_id
+
+    await record("2026-07-01")
+    assert await seen() == {**dict.fromkeys(await seen()), away["name"]: "7月1日から不在"}
+    sooner = await record("2026-04-20", "2026-04-24")
+    assert (await seen())[away["name"]] == "4月20日から4月24日まで不在"
+    assert (await hr.post(f"/absences/{sooner}/withdrawal")).status_code == 204
+    await record("2026-04-02", "2026-04-03")
+    assert (await seen())[away["name"]] == "7月1日から不在"
+    assert (await seen())[here["name"]] is None
+
+
 async def test_kinds_of_employment_and_history_are_shown_to_personnel_only(settled: Town) -> None:
     person_id = (await settled.person("3"))["person_id"]
     for role, shown in (("hr", True), ("staff", False), ("it_policy", False), ("executive", False), ("admin", False)):
