@@ -1,12 +1,22 @@
-"""Coverage: whether a section has as many leaders as its town's rule asks for, and since which day."""
+"""Coverage: whether a section has as many leaders as its town's rule asks for, and since which day.
+
+Never covered is not lost. Every section begins without leaders, and what happens then is told as it is: it is asked
+(``NominationRequested``), it is late, hr asks again. ``CoverageLost`` says that a section had enough and has them no
+more, which is when others have to act: a successor is sought, a deputy stands in. Told of a section that never had any,
+it would come for every section on the day the town begins, say "since" of a day on which nothing happened, and count
+new sections as failures. So nothing is published of such a section; the board shows it by a standing of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
+
+Standing = Literal["covered", "lost", "never"]
+"""``never``: at no time up to the day did the section have enough leaders."""
 
 _DAY = timedelta(days=1)
 
@@ -52,3 +62,13 @@ def _since(periods: Sequence[Period], needed: int, today: date, *, covered: bool
         if (leaders_on(periods, day - _DAY) >= needed) != covered:
             break
     return since
+
+
+def standing(coverage: Coverage, periods: Sequence[Period], needed: int, day: date) -> Standing:
+    """How a section stands on a day; what was said of it holds, whatever the rule of today would make of the past."""
+    if leaders_on(periods, day) >= needed:
+        return "covered"
+    said = coverage.version > 0 and coverage.since_on is not None and coverage.since_on <= day
+    # The number of leaders rises on first days only.
+    had_enough = any(it.first_day <= day and leaders_on(periods, it.first_day) >= needed for it in periods)
+    return "lost" if said or had_enough else "never"

@@ -20,6 +20,7 @@ from chassis.calendar import (
     working_days_between,
 )
 from chassis.http import View
+from services.leaders.domain.coverage import Standing, standing
 from services.leaders.domain.rules import CALL_CLOSES, DEPUTY_WHEN_ABSENT, LEADERS_PER_SECTION, TownRules
 from services.leaders.domain.wording import short
 from services.leaders.queries.parts import (
@@ -34,7 +35,7 @@ from services.leaders.queries.parts import (
     fiscal_year_label,
     warning,
 )
-from services.leaders.repository import facts
+from services.leaders.repository import coverages, facts
 
 Status = Literal["late", "none", "absent", "awaiting_decision", "asked", "expiring", "appointed"]
 """In the order of the board: what needs a hand first."""
@@ -60,6 +61,9 @@ class CoverageRow(BaseModel):
     entered_by: str | None = Field(description="name of who recorded the decision")
     entered_at: datetime | None
     covered: bool
+    standing: Standing = Field(
+        description="covered; lost: had enough leaders and has them no more; never: not yet once"
+    )
     warning: WarningView | None
 
 
@@ -85,7 +89,7 @@ class CoverageBoard(BaseModel):
     appointment_word: str
     rule: RuleView
     closing_article: ArticleView | None
-    counts: dict[str, int] = Field(description="sections by status, and `sections`, `uncovered`")
+    counts: dict[str, int] = Field(description="sections by status, and `sections`, `uncovered`, `never`")
     rows: list[CoverageRow]
 
 
@@ -192,6 +196,7 @@ class Moment:
     rules: TownRules
     closed_days: AbstractSet[date]
     absences: Mapping[UUID, Sequence[Absence]]
+    standings: Mapping[UUID, Standing]
 
 
 async def coverage_board(view: View, fiscal_year: int, section_id: UUID | None = None) -> CoverageBoard:
@@ -214,6 +219,7 @@ async def coverage_board(view: View, fiscal_year: int, section_id: UUID | None =
         rules,
         await facts.closed_days(connection, town),
         await absences_between(view, day, ends_on),
+        await _standings(view, [row["section_id"] for row in sections], rules.leaders_per_section, day),
     )
     rows = [
         _row(row, leaders[row["section_id"]], requests.get(row["section_call_id"], []), moment)
@@ -246,6 +252,12 @@ async def absences_between(view: View, first: date, last: date) -> dict[UUID, li
     return found
 
 
+async def _standings(view: View, sections: Sequence[UUID], needed: int, day: date) -> dict[UUID, Standing]:
+    said = await coverages.said_of(view.connection, view.municipality, sections)
+    periods = await coverages.periods_of(view.connection, view.municipality, sections)
+    return {section: standing(said[section], periods[section], needed, day) for section in sections}
+
+
 def _rule(rules: TownRules) -> RuleView:
     article = rules.article(LEADERS_PER_SECTION)
     return RuleView(
@@ -263,6 +275,7 @@ def _counts(rows: Sequence[CoverageRow]) -> dict[str, int]:
         **{status: found[status] for status in get_args(Status)},
         "sections": len(rows),
         "uncovered": sum(not row.covered for row in rows),
+        "never": sum(row.standing == "never" for row in rows),
     }
 
 
@@ -271,7 +284,6 @@ def _row(
 ) -> CoverageRow:
     late = _late_working_days(section, moment)
     decided = next((row for row in leaders if row["appointment_id"] and row["fiscal_year"] == moment.fiscal_year), None)
-    in_office = [row for row in leaders if row["appointment_id"] and row["starts_on"] <= moment.today]
     return CoverageRow(
         section_id=section["section_id"],
         section_name=section["section_name"],
@@ -292,7 +304,8 @@ def _row(
         ),
         entered_by=decided and decided["entered_by_name"],
         entered_at=decided and decided["entered_at"],
-        covered=len(in_office) >= moment.rules.leaders_per_section,
+        covered=moment.standings[section["section_id"]] == "covered",
+        standing=moment.standings[section["section_id"]],
         warning=_warning(section, leaders, moment),
     )
 

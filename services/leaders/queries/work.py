@@ -174,7 +174,7 @@ def _uncovered(board: CoverageBoard, rules: TownRules) -> list[WorkItem]:
         WorkItem(
             id=f"uncovered/{row.section_id}/{board.fiscal_year}",
             kind="mend",
-            title=f"{row.section_name}にリーダーがいません",
+            title=f"{row.section_name}にリーダーが{'まだ' if row.standing == 'never' else ''}いません",
             note=f"補う人の選出をお願いしてください{rules.source(LEADERS_PER_SECTION)}",
             since=board.as_of,
             target=Target(kind="section-call", id=str(row.section_call_id)),

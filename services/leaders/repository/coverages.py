@@ -20,6 +20,8 @@ SELECT section_id, covered, since_on, version FROM coverages
 WHERE municipality = $1 AND section_id = ANY($2) ORDER BY section_id FOR UPDATE
 """
 
+_SAID = "SELECT section_id, covered, since_on, version FROM coverages WHERE municipality = $1 AND section_id = ANY($2)"
+
 
 async def load_coverages(connection: Connection, municipality: str, section_ids: Sequence[UUID]) -> list[Coverage]:
     """Coverage of each section, locked; one that has none yet gets version 0."""
@@ -28,6 +30,14 @@ async def load_coverages(connection: Connection, municipality: str, section_ids:
         Coverage(row["section_id"], row["covered"], row["since_on"], row["version"])
         for row in await connection.fetch(_LOAD, municipality, section_ids)
     ]
+
+
+async def said_of(connection: Connection, municipality: str, section_ids: Sequence[UUID]) -> dict[UUID, Coverage]:
+    """What was last said of each section, to be read only; one of which nothing was said has version 0."""
+    rows = await connection.fetch(_SAID, municipality, section_ids)
+    return {section: Coverage(section) for section in section_ids} | {
+        row["section_id"]: Coverage(row["section_id"], row["covered"], row["since_on"], row["version"]) for row in rows
+    }
 
 
 async def sections_ever_covered(connection: Connection, municipality: str) -> list[UUID]:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from chassis.transaction import new_id
-from taiwa_contracts.directory import AbsenceRecordedV1, SectionChangedV1
+from taiwa_contracts.directory import AbsenceRecordedV1, SectionChangedV1, StaffLeftV1
 from tests.integration.leaders.town import Town
 
 
@@ -168,3 +168,25 @@ async def test_the_board_follows_the_order_that_holds_on_the_day(town: Town) -> 
     await town.call()
     listed = (await town.hr.get("/section-calls", params={"fiscal_year": 2026})).json()
     assert [each["section_name"] for each in listed] == ["議会事務局", "福祉課", "道路課"]
+
+
+async def test_a_section_that_never_had_a_leader_stands_apart_from_one_that_lost_its_leader(town: Town) -> None:
+    calls = await town.call()
+    await town.name("轟 武", calls["道路課"], "真壁 理人")
+    await town.decide(calls["道路課"], on=date(2026, 4, 1))
+    board = await town.board()
+    assert {name: row["standing"] for name, row in board["rows"].items()} == {
+        "道路課": "covered",
+        "福祉課": "never",
+        "議会事務局": "never",
+    }
+    await town.on(date(2026, 4, 6))
+    await town.tell(StaffLeftV1(person_id=town.people["真壁 理人"], effective_from=date(2026, 4, 6)))
+    board = await town.board()
+    assert board["rows"]["道路課"]["standing"] == "lost"
+    assert (board["counts"]["uncovered"], board["counts"]["never"]) == (3, 2)
+    assert await town.kinds() == [*["nomination-requested"] * 3, *TOLD]
+
+
+TOLD = ["leader-nominated", "leader-appointed", "coverage-restored", "leader-term-ended", "coverage-lost"]
+"""Of the one section that had a leader; of those that never had one nothing is said."""

@@ -6,7 +6,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.leaders.domain.coverage import Coverage, Period, judge, leaders_on
+from services.leaders.domain.coverage import Coverage, Period, judge, leaders_on, standing
 
 FIRST, TODAY = date(2026, 1, 1), date(2026, 3, 1)
 DAY = timedelta(days=1)
@@ -32,6 +32,31 @@ def test_a_second_leader_bridges_the_first_ones_end() -> None:
     terms = [Period(date(2026, 1, 1), date(2026, 2, 20)), Period(date(2026, 2, 15), None)]
     assert judge(Coverage(uuid4()), terms, 1, TODAY).since_on == date(2026, 1, 1)
     assert judge(Coverage(uuid4()), terms, 2, TODAY).covered is False
+
+
+def test_a_section_that_had_enough_leaders_once_has_lost_them_and_another_never_had_them() -> None:
+    term, never = Period(date(2026, 2, 1), date(2026, 2, 20)), Coverage(uuid4())
+    assert standing(never, [term], 1, date(2026, 1, 31)) == "never"
+    assert standing(never, [term], 1, date(2026, 2, 20)) == "covered"
+    assert standing(never, [term], 1, TODAY) == "lost"
+    assert standing(never, [term], 2, TODAY) == "never"
+    assert standing(never, [], 1, TODAY) == "never"
+
+
+def test_what_was_said_of_a_section_stays_said_when_the_rule_asks_for_more() -> None:
+    term = Period(date(2026, 1, 1), None)
+    lost = Coverage(uuid4(), covered=False, since_on=date(2026, 2, 1), version=2)
+    assert standing(lost, [term], 2, TODAY) == "lost"
+    assert standing(lost, [term], 2, date(2026, 1, 15)) == "never"
+
+
+@given(periods, st.integers(1, 3))
+def test_only_a_section_that_never_had_enough_leaders_is_told_nothing_of(terms: list[Period], needed: int) -> None:
+    said, day = Coverage(uuid4()), FIRST
+    while day <= TODAY:
+        said = judge(said, terms, needed, day)
+        assert (standing(said, terms, needed, day) == "never") == (said.version == 0)
+        day += DAY
 
 
 @given(periods, st.integers(1, 3), st.booleans())
