@@ -45,6 +45,14 @@ class RetryDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class AcknowledgeDelivery:
+    """Somebody has looked at a failed delivery. Without an address: at the person, for as long as they have none."""
+
+    delivery_id: UUID
+    by: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ReadNotice:
     """Say that a person read a notice of their inbox."""
 
@@ -83,11 +91,16 @@ async def notify(tx: Transaction, command: Notify) -> None:
 
 async def settle_attempt(tx: Transaction, command: SettleAttempt) -> None:
     """Record the attempt. Late is a no-op: the lease ran out and the mail is somebody else's by now."""
+    # Before the delivery, as the consumer locks: what becomes of the person and of the mail come one after the other.
+    recipient = await repository.hold_recipient(tx.connection, tx.municipality, command.delivery_id)
     before = await repository.load_leased(tx.connection, tx.municipality, command.delivery_id, command.lease)
     if before is None:
         return
-    after = domain.after_attempt(before, command.outcome, machine_now())
+    outcome = domain.overtaken(command.outcome, recipient)
+    after = domain.after_attempt(before, outcome, machine_now())
     await repository.save_delivery(tx.connection, tx.municipality, after)
+    if outcome == domain.NO_ADDRESS and recipient.known_without_address:
+        await repository.acknowledge_addressless(tx.connection, tx.municipality, after.person_id, machine_now())
     if after.state == "handed_over":
         tx.emit(NotificationHandedOverV1(**_told(after)), version=after.version)
     elif after.state in ("failed", "cancelled"):
@@ -101,6 +114,39 @@ async def retry_delivery(tx: Transaction, command: RetryDelivery) -> None:
     if before is None:
         raise NotFound
     await repository.save_delivery(tx.connection, tx.municipality, domain.retry(before, machine_now()))
+
+
+async def acknowledge_delivery(tx: Transaction, command: AcknowledgeDelivery) -> None:
+    """Take a failure off the list of what needs a hand; it stays on record."""
+    connection, municipality, now = tx.connection, tx.municipality, machine_now()
+    it = await repository.load_delivery(connection, municipality, command.delivery_id)
+    if it is None:
+        raise NotFound
+    domain.require_failed(it)
+    if it.reason == domain.NO_ADDRESS.reason:
+        await repository.know_without_address(connection, municipality, it.person_id, command.by, now)
+        await repository.acknowledge_addressless(connection, municipality, it.person_id, now)
+    else:
+        await repository.acknowledge(connection, municipality, it.delivery_id, now)
+
+
+async def follow_address(tx: Transaction, person_id: UUID) -> None:
+    """An address has arrived: mails that failed for want of it go out; those too old for that need no hand any more."""
+    connection, municipality, now = tx.connection, tx.municipality, machine_now()
+    if not await repository.lacked_address(connection, municipality, person_id):
+        return
+    await repository.forget_without_address(connection, municipality, person_id)
+    await repository.resume_addressless(connection, municipality, person_id, now - domain.GIVE_UP_AFTER, now)
+    await repository.acknowledge_addressless(connection, municipality, person_id, now)
+
+
+async def cancel_mails(tx: Transaction, person_id: UUID) -> None:
+    """The person was erased: what still waits is cancelled now; a mail in a sender's hands, when it is settled."""
+    await repository.forget_without_address(tx.connection, tx.municipality, person_id)
+    for waiting in await repository.waiting_for(tx.connection, tx.municipality, person_id, machine_now()):
+        after = domain.cancel(waiting)
+        await repository.save_delivery(tx.connection, tx.municipality, after)
+        tx.emit(NotificationFailedV1(**_told(after), reason=after.reason or "unknown"), version=after.version)
 
 
 async def read_notice(tx: Transaction, command: ReadNotice) -> datetime:

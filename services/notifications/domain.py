@@ -34,11 +34,11 @@ LEASE = timedelta(seconds=120)
 
 
 class NotFailed(Refusal):
-    """Only what failed is sent again."""
+    """Only what failed is sent again, or looked at."""
 
     code = "notifications.not_failed"
-    ja = "このお知らせは失敗していません。失敗したものだけ、もう一度送れます。"
-    en = "Only a failed delivery can be retried."
+    ja = "このお知らせは失敗していません。もう一度送る、確かめたことにする、のどちらも失敗したものだけにできます。"
+    en = "Only a failed delivery can be retried or acknowledged."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,21 @@ class Outcome:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What is known of a person at the moment an attempt is settled. Not heard of: neither."""
+
+    has_address: bool = False
+    erased: bool = False
+    known_without_address: bool = False
+
+
 HANDED_OVER = Outcome("handed_over")
 NO_ADDRESS = Outcome("never", "no_address")
 BAD_ADDRESS = Outcome("never", "bad_address")
 UNREADABLE = Outcome("never", "notice_unreadable")
 ERASED = Outcome("erased", "person_erased")
+ADDRESS_ARRIVED = Outcome("later", "address_arrived")
 PERSON_UNKNOWN = Outcome("later", "person_unknown")
 UNREACHABLE = Outcome("later", "unreachable")
 SIGN_IN_REFUSED = Outcome("later", "sign_in_refused")
@@ -97,6 +107,13 @@ _PERMANENT = 500
 def answered(code: int) -> Outcome:
     """What a refusing reply of the mail server means (RFC 5321, 4.2.1): 5xx is final, 4xx is worth another try."""
     return Outcome("never" if code >= _PERMANENT else "later", f"smtp_{code}")
+
+
+def overtaken(outcome: Outcome, recipient: Recipient) -> Outcome:
+    """The outcome in the light of what became known of the recipient while the mail was with its sender."""
+    if recipient.erased and outcome.kind != "handed_over":
+        return ERASED
+    return ADDRESS_ARRIVED if outcome == NO_ADDRESS and recipient.has_address else outcome
 
 
 def after_attempt(delivery: Delivery, outcome: Outcome, now: datetime) -> Delivery:
@@ -112,12 +129,26 @@ def after_attempt(delivery: Delivery, outcome: Outcome, now: datetime) -> Delive
     return replace(tried, attempt_at=now + timedelta(seconds=pause))
 
 
-def retry(delivery: Delivery, now: datetime) -> Delivery:
-    """The delivery as if it had just been stored; ``now`` is machine time.
+def cancel(delivery: Delivery) -> Delivery:
+    """The delivery, which will not be made: its recipient was erased."""
+    return replace(delivery, state="cancelled", reason=ERASED.reason, attempt_at=None, version=delivery.version + 1)
+
+
+def require_failed(delivery: Delivery) -> None:
+    """Refuse what did not fail.
 
     Raises:
         NotFailed
     """
     if delivery.state != "failed":
         raise NotFailed
+
+
+def retry(delivery: Delivery, now: datetime) -> Delivery:
+    """The delivery as if it had just been stored; ``now`` is machine time.
+
+    Raises:
+        NotFailed
+    """
+    require_failed(delivery)
     return replace(delivery, state="waiting", attempts=0, reason=None, attempt_at=now, stored_at=now)

@@ -79,6 +79,7 @@ def build(settings: NotificationsSettings | None = None) -> Service:
             Reaction(ConsultationAnsweredV1, reactions.pass_answer_on),
             Reaction(ConsultationResolvedV1, reactions.tell_of_resolution),
             Reaction(ConsultationReopenedV1, reactions.tell_of_reopening),
+            Reaction(PersonStateV1, reactions.follow_person),
         ),
         loops=(Loop("mail", sender.run, pause=LOOK_EVERY),),
         work_items=queries.work_items,

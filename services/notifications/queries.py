@@ -28,9 +28,10 @@ STATE_LABELS: dict[State, str] = {
     "cancelled": "取りやめた",
 }
 _REASONS = {
-    "no_address": "メールアドレスの登録がありません。職員の名簿に登録してから、もう一度送ってください。",
+    "no_address": "メールアドレスの登録がありません。職員の名簿に登録すると、10日以内のお知らせは自動で送ります。",
     "bad_address": "メールアドレスの形が正しくありません。職員の名簿を直してから、もう一度送ってください。",
     "notice_unreadable": "文面を作れませんでした。管理者が記録を確かめてください。",
+    "address_arrived": "メールアドレスが登録されました。まもなく送ります。",
     "person_unknown": "職員の登録がまだ届いていません。届きしだい送ります。",
     "person_erased": "職員の登録が消去されたため、取りやめました。",
     "unreachable": "メールサーバーにつながりません。つながりしだい送ります。",
@@ -71,6 +72,7 @@ class DeliveryView(BaseModel):
     state_label: str
     reason: str | None = Field(description="stable code of the last failure, for example smtp_550")
     reason_text: str | None
+    mails: int = Field(description="1; of a person without an address: how many mails failed for want of it")
     attempts: int
     next_attempt_at: datetime | None = Field(description="machine time; null: none is due")
     created_at: datetime
@@ -122,11 +124,31 @@ WHERE municipality = $1 AND person_id = $2 AND channel = 'in_app' AND read_at IS
 
 _DELIVERIES = """
 SELECT delivery_id, cause_event_id, person_id, channel, template, state, reason, attempts, attempt_at, created_at,
-       settled_at, target_kind, target_id
+       settled_at, target_kind, target_id, 1 AS mails
 FROM deliveries
 WHERE municipality = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR channel = $3)
   AND ($4::timestamptz IS NULL OR (created_at, delivery_id) < ($4, $5::uuid))
 ORDER BY created_at DESC, delivery_id DESC LIMIT $6
+"""
+
+# A person without an address is one thing to mend, however many mails failed for it: the newest stands for all.
+_TO_MEND = """
+SELECT delivery_id, cause_event_id, person_id, channel, template, state, reason, attempts, attempt_at, created_at,
+       settled_at, target_kind, target_id,
+       CASE WHEN reason = 'no_address'
+            THEN (SELECT count(*) FROM deliveries AS other
+                  WHERE other.municipality = $1 AND other.person_id = it.person_id AND other.state = 'failed'
+                    AND other.acknowledged_at IS NULL AND other.reason = 'no_address')
+            ELSE 1 END AS mails
+FROM deliveries AS it
+WHERE municipality = $1 AND state = 'failed' AND acknowledged_at IS NULL AND ($2::text IS NULL OR channel = $2)
+  AND ($3::timestamptz IS NULL OR (created_at, delivery_id) < ($3, $4::uuid))
+  AND (reason IS DISTINCT FROM 'no_address' OR NOT EXISTS (
+      SELECT FROM deliveries AS newer
+      WHERE newer.municipality = $1 AND newer.person_id = it.person_id AND newer.state = 'failed'
+        AND newer.acknowledged_at IS NULL AND newer.reason = 'no_address'
+        AND (newer.created_at, newer.delivery_id) > (it.created_at, it.delivery_id)))
+ORDER BY created_at DESC, delivery_id DESC LIMIT $5
 """
 
 # The event's id is a UUIDv7: it bears the moment of its command. An id without one is passed over.
@@ -151,7 +173,11 @@ FROM ({_LATE}) AS late
 """
 
 _FAILED = """
-SELECT count(*) AS failed, min(settled_at) AS since FROM deliveries WHERE municipality = $1 AND state = 'failed'
+SELECT count(*) FILTER (WHERE reason IS DISTINCT FROM 'no_address') AS failed,
+       min(settled_at) FILTER (WHERE reason IS DISTINCT FROM 'no_address') AS failed_since,
+       count(DISTINCT person_id) FILTER (WHERE reason = 'no_address') AS addressless,
+       min(settled_at) FILTER (WHERE reason = 'no_address') AS addressless_since
+FROM deliveries WHERE municipality = $1 AND state = 'failed' AND acknowledged_at IS NULL
 """
 
 _PEOPLE = "SELECT person_id, name, mail, erased FROM people WHERE municipality = $1 AND person_id = ANY($2)"
@@ -238,13 +264,17 @@ async def inbox_summary(view: View, person_id: UUID) -> InboxSummary:
 
 
 async def deliveries(
-    view: View, paging: PageRequest, *, state: State | None, channel: Channel | None
+    view: View, paging: PageRequest, *, state: State | None, channel: Channel | None, acknowledged: bool
 ) -> Page[DeliveryView]:
-    """Deliveries of the municipality, the newest first."""
-    created_at, last_id = _after(paging)
-    rows = await view.connection.fetch(
-        _DELIVERIES, view.municipality, state, channel, created_at, last_id, paging.limit + 1
-    )
+    """Deliveries of the municipality, the newest first.
+
+    Of what failed only what needs a hand, a person without an address once; all of it if ``acknowledged``.
+    """
+    place = (*_after(paging), paging.limit + 1)
+    if state == "failed" and not acknowledged:
+        rows = await view.connection.fetch(_TO_MEND, view.municipality, channel, *place)
+    else:
+        rows = await view.connection.fetch(_DELIVERIES, view.municipality, state, channel, *place)
     page, cursor = page_of(rows, paging, _place)
     people = await recipients(view.connection, view.municipality, [row["person_id"] for row in page])
     return Page(items=[_delivery_view(row, people) for row in page], next_cursor=cursor)
@@ -290,18 +320,21 @@ async def work_items(view: View, caller: Caller) -> list[WorkItem]:
     if not caller.has("admin"):
         return []
     row = await view.connection.fetchrow(_FAILED, view.municipality)
-    if row is None or not row["failed"]:
-        return []
-    return [
-        WorkItem(
-            id="mend:failed-deliveries",
-            kind="mend",
-            title=f"届けられなかったお知らせ {row['failed']}件を確かめる",
-            note="理由を見て直し、もう一度送ってください",
-            since=row["since"],
-            target=Target(kind="deliveries", id="failed"),
+    items = []
+    if row and row["failed"]:
+        title = f"届けられなかったお知らせ {row['failed']}件を確かめる"
+        items.append(
+            _to_mend("failed-deliveries", title, "理由を見て直し、もう一度送ってください", row["failed_since"])
         )
-    ]
+    if row and row["addressless"]:
+        title = f"メールアドレスのない職員 {row['addressless']}人を確かめる"
+        items.append(_to_mend("addresses", title, "職員の名簿に登録してください", row["addressless_since"]))
+    return items
+
+
+def _to_mend(what: str, title: str, note: str, since: datetime) -> WorkItem:
+    target = Target(kind="deliveries", id="failed")
+    return WorkItem(id=f"mend:{what}", kind="mend", title=title, note=note, since=since, target=target)
 
 
 def _readable(template: str, particulars: Mapping[str, str], names: Names, text_id: UUID | None) -> Rendered:
@@ -324,7 +357,8 @@ def _delivery_view(row: asyncpg.Record, people: dict[UUID, Recipient]) -> Delive
         state=state,
         state_label=STATE_LABELS[state],
         reason=row["reason"],
-        reason_text=_reason_text(row["reason"]),
+        reason_text=_reason_text(row["reason"], row["mails"]),
+        mails=row["mails"],
         attempts=row["attempts"],
         next_attempt_at=row["attempt_at"],
         created_at=row["created_at"],
@@ -338,9 +372,10 @@ def _person_name(row: asyncpg.Record, people: Mapping[UUID, Recipient]) -> str:
     return (person.name if person else None) or UNKNOWN_PERSON
 
 
-def _reason_text(reason: str | None) -> str | None:
+def _reason_text(reason: str | None, mails: int = 1) -> str | None:
     if reason is None or reason in _REASONS:
-        return _REASONS.get(reason or "")
+        many = f"送れなかったお知らせが{mails}通あります。" if mails > 1 else ""
+        return many + _REASONS[reason] if reason else None
     return f"メールサーバーが受け取りませんでした（{reason.removeprefix('smtp_')}）。宛先を確かめてください。"
 
 

@@ -18,6 +18,7 @@ from taiwa_contracts.consultations import (
     ConsultationResolvedV1,
     Desk,
 )
+from taiwa_contracts.directory import PersonStateV1
 from taiwa_contracts.leaders import (
     DeputyNamedV1,
     LeaderAppointedV1,
@@ -161,6 +162,14 @@ async def tell_of_reopening(tx: Transaction, received: Received[ConsultationReop
     recipients = _those(event.requester_person_id, *owners, without=event.by_person_id)
     notice = Notice("consultation_reopened", recipients, "consultation", str(event.consultation_id), told)
     await _tell(tx, received.id, notice)
+
+
+async def follow_person(tx: Transaction, received: Received[PersonStateV1 | None]) -> None:
+    """An address that arrives lets failed mails go out; an erased person's mails are cancelled at once."""
+    if received.event is None:
+        await commands.cancel_mails(tx, UUID(received.aggregate_id))
+    elif received.event.mail:
+        await commands.follow_address(tx, received.event.person_id)
 
 
 async def _tell(tx: Transaction, cause_event_id: UUID, notice: Notice) -> None:

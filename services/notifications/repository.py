@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis.transaction import Connection, new_id
-from services.notifications.domain import CHANNELS, LEASE, TEXT_PATIENCE, Delivery, Notice
+from services.notifications.domain import CHANNELS, LEASE, TEXT_PATIENCE, Delivery, Notice, Recipient
 from taiwa_contracts.consultations import Desk
 from taiwa_contracts.notifications import Channel
 
@@ -73,8 +73,51 @@ WHERE municipality = $1 AND delivery_id = $2 AND lease = $3 AND state = 'waiting
 _SAVE = """
 UPDATE deliveries
 SET state = $3, attempts = $4, stored_at = $5, version = $6, reason = $7, attempt_at = $8, lease = NULL,
-    leased_until = NULL, begun_at = NULL, settled_at = CASE WHEN $3 = 'waiting' THEN NULL ELSE clock_timestamp() END
+    leased_until = NULL, begun_at = NULL, acknowledged_at = NULL,
+    settled_at = CASE WHEN $3 = 'waiting' THEN NULL ELSE clock_timestamp() END
 WHERE municipality = $1 AND delivery_id = $2
+"""
+
+_WAITING_FOR = f"""
+SELECT {DELIVERY_COLUMNS} FROM deliveries
+WHERE municipality = $1 AND person_id = $2 AND state = 'waiting' AND (leased_until IS NULL OR leased_until <= $3)
+ORDER BY delivery_id FOR UPDATE
+"""
+
+_HOLD_RECIPIENT = """
+SELECT mail IS NOT NULL AND mail <> '' AS has_address, erased,
+       EXISTS (SELECT FROM known_without_address AS known
+               WHERE known.municipality = $1 AND known.person_id = people.person_id) AS known_without_address
+FROM people
+WHERE municipality = $1
+  AND person_id = (SELECT person_id FROM deliveries WHERE municipality = $1 AND delivery_id = $2)
+FOR SHARE OF people
+"""
+
+_ACKNOWLEDGE = "UPDATE deliveries SET acknowledged_at = $3 WHERE municipality = $1 AND delivery_id = $2"
+
+_KNOW = """
+INSERT INTO known_without_address (municipality, person_id, acknowledged_by, acknowledged_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING
+"""
+
+_ACKNOWLEDGE_ADDRESSLESS = """
+UPDATE deliveries SET acknowledged_at = $3
+WHERE municipality = $1 AND person_id = $2 AND state = 'failed' AND acknowledged_at IS NULL AND reason = 'no_address'
+"""
+
+_LACKED_ADDRESS = """
+SELECT EXISTS (SELECT FROM known_without_address WHERE municipality = $1 AND person_id = $2)
+    OR EXISTS (SELECT FROM deliveries WHERE municipality = $1 AND person_id = $2 AND state = 'failed'
+               AND acknowledged_at IS NULL AND reason = 'no_address')
+"""
+
+_FORGET = "DELETE FROM known_without_address WHERE municipality = $1 AND person_id = $2"
+
+_RESUME_ADDRESSLESS = """
+UPDATE deliveries
+SET state = 'waiting', reason = NULL, attempts = 0, attempt_at = $4, settled_at = NULL, acknowledged_at = NULL
+WHERE municipality = $1 AND person_id = $2 AND state = 'failed' AND reason = 'no_address' AND stored_at >= $3
 """
 
 _MARK_READ = """
@@ -210,6 +253,51 @@ async def save_delivery(connection: Connection, municipality: str, it: Delivery)
     await connection.execute(
         _SAVE, municipality, it.delivery_id, it.state, it.attempts, it.stored_at, it.version, it.reason, it.attempt_at
     )
+
+
+async def waiting_for(connection: Connection, municipality: str, person_id: UUID, now: datetime) -> list[Delivery]:
+    """The person's mails that wait and are in no sender's hands, locked; ``now`` is machine time."""
+    return [Delivery(**row) for row in await connection.fetch(_WAITING_FOR, municipality, person_id, now)]
+
+
+async def hold_recipient(connection: Connection, municipality: str, delivery_id: UUID) -> Recipient:
+    """What is known of the delivery's recipient, which stays so until the transaction ends."""
+    row = await connection.fetchrow(_HOLD_RECIPIENT, municipality, delivery_id)
+    return Recipient(**row) if row else Recipient()
+
+
+async def acknowledge(connection: Connection, municipality: str, delivery_id: UUID, now: datetime) -> None:
+    """Note that somebody has looked at a failed delivery."""
+    await connection.execute(_ACKNOWLEDGE, municipality, delivery_id, now)
+
+
+async def know_without_address(
+    connection: Connection, municipality: str, person_id: UUID, by: UUID, now: datetime
+) -> None:
+    """Note that it is in order that the person has no address."""
+    await connection.execute(_KNOW, municipality, person_id, by, now)
+
+
+async def acknowledge_addressless(connection: Connection, municipality: str, person_id: UUID, now: datetime) -> None:
+    """What failed because the person has no address needs no hand any more."""
+    await connection.execute(_ACKNOWLEDGE_ADDRESSLESS, municipality, person_id, now)
+
+
+async def lacked_address(connection: Connection, municipality: str, person_id: UUID) -> bool:
+    """Whether anything failed, or is in order, because the person has no address."""
+    return bool(await connection.fetchval(_LACKED_ADDRESS, municipality, person_id))
+
+
+async def forget_without_address(connection: Connection, municipality: str, person_id: UUID) -> None:
+    """That the person has no address is known no longer."""
+    await connection.execute(_FORGET, municipality, person_id)
+
+
+async def resume_addressless(
+    connection: Connection, municipality: str, person_id: UUID, oldest: datetime, now: datetime
+) -> None:
+    """Let mails that failed for want of an address wait again, those stored since ``oldest``; machine time."""
+    await connection.execute(_RESUME_ADDRESSLESS, municipality, person_id, oldest, now)
 
 
 async def mark_read(

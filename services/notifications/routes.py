@@ -94,10 +94,14 @@ async def deliveries(
     *,
     state: State | None = None,
     channel: Channel | None = None,
+    acknowledged: Annotated[bool, Query(description="with state=failed: also what somebody has looked at")] = False,
 ) -> Page[DeliveryView]:
-    """Deliveries of the municipality, the newest first, with the reason of those that failed."""
+    """Deliveries of the municipality, the newest first, with the reason of those that failed.
+
+    `state=failed` lists what needs a hand; a person without an address stands in it once, with the number of `mails`.
+    """
     async with views.of(caller) as view:
-        return await queries.deliveries(view, paging, state=state, channel=channel)
+        return await queries.deliveries(view, paging, state=state, channel=channel, acknowledged=acknowledged)
 
 
 @router.get("/deliveries/late")
@@ -128,3 +132,20 @@ async def retry_delivery(delivery_id: UUID, caller: Office, runner: Commands) ->
         return Retried(id=delivery_id)
 
     return await runner.run(caller, retry)
+
+
+class Acknowledged(BaseModel):
+    """The failure needs no hand any more."""
+
+    id: UUID
+
+
+@router.post("/deliveries/{delivery_id}/acknowledgement", response_model=Acknowledged)
+async def acknowledge_delivery(delivery_id: UUID, caller: Office, runner: Commands) -> Response:
+    """Take a failed delivery off the list. One without an address: the person, until an address arrives."""
+
+    async def acknowledge(tx: Transaction) -> Acknowledged:
+        await commands.acknowledge_delivery(tx, commands.AcknowledgeDelivery(delivery_id, caller.person_id))
+        return Acknowledged(id=delivery_id)
+
+    return await runner.run(caller, acknowledge)

@@ -106,6 +106,9 @@ async def test_an_unreachable_server_is_tried_again_until_it_is_back(
     assert {(item["state"], item["reason"], item["attempts"]) for item in await deliveries(office)} == {
         ("waiting", "unreachable", 1)
     }
+    async with office.worker.scoped("*") as connection:
+        waits = "UPDATE deliveries SET attempt_at = attempt_at + interval '1 hour' WHERE attempt_at > stored_at"
+        assert await connection.execute(waits) == "UPDATE 2"
     assert await MailSender(smtp).run(office.worker) == 0
     await server.start()
     await make_due(office)
@@ -177,7 +180,7 @@ async def test_a_failed_mail_is_an_administrator_s_work_until_it_is_sent_again(
     await MailSender(smtp).run(office.worker)
     admin = office.client(office.caller("admin"))
     (work,) = (await admin.get("/work-items")).json()
-    assert (work["kind"], work["title"]) == ("mend", "届けられなかったお知らせ 1件を確かめる")
+    assert (work["kind"], work["title"]) == ("mend", "メールアドレスのない職員 1人を確かめる")
     assert (await office.client(office.caller("hr")).get("/work-items")).json() == []
     assert (await office.client(office.caller("admin", municipality=OTHER_TOWN)).get("/work-items")).json() == []
     (failed,) = await deliveries(office, state="failed")

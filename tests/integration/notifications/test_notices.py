@@ -356,6 +356,8 @@ async def test_an_erased_person_loses_name_address_and_waiting_mails(
 
     await eventually(put_off, timeout=PATIENCE)
     (waiting,) = (await office.get("/deliveries", params={"state": "waiting"})).json()["items"]
+    async with notifications.worker.scoped("*") as connection:
+        await connection.execute("UPDATE deliveries SET attempt_at = attempt_at + interval '1 day'")
     await installation.erase(PersonStateV1, f"person/{waiting['person_id']}", 2)
 
     async def cancelled() -> bool:

@@ -44,6 +44,7 @@ WALK = Walk(
         Step("POST /inbox/read-all", by=LEADER),
         Step("GET /deliveries", ("hr",), params=lambda _: {"channel": "mail"}, keep=kept),
         Step("GET /deliveries/late", ("admin",)),
+        Step("POST /deliveries/{delivery_id}/acknowledgement", ("hr",), before=fail_the_mail),
         Step("POST /deliveries/{delivery_id}/retry", ("hr",), before=fail_the_mail),
         *EVERYWHERE,
     ),

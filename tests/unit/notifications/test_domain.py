@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from services.notifications import domain
-from services.notifications.domain import Delivery, Outcome
+from services.notifications.domain import Delivery, Outcome, Recipient
 
 STORED = datetime(2026, 6, 8, 0, 5, tzinfo=UTC)
 
@@ -78,3 +78,12 @@ def test_retrying_begins_anew_and_keeps_the_version() -> None:
 def test_only_what_failed_is_retried(outcome: Outcome) -> None:
     with pytest.raises(domain.NotFailed):
         domain.retry(domain.after_attempt(waiting(), outcome, STORED), STORED)
+
+
+def test_what_became_known_of_the_recipient_meanwhile_decides_the_outcome() -> None:
+    erased, reachable, nobody = Recipient(erased=True), Recipient(has_address=True), Recipient()
+    assert domain.overtaken(domain.UNREACHABLE, erased) == domain.overtaken(domain.NO_ADDRESS, erased) == domain.ERASED
+    assert domain.overtaken(domain.HANDED_OVER, erased) == domain.HANDED_OVER
+    assert domain.overtaken(domain.NO_ADDRESS, reachable) == domain.ADDRESS_ARRIVED
+    assert domain.overtaken(domain.NO_ADDRESS, nobody) == domain.NO_ADDRESS
+    assert domain.overtaken(domain.UNREACHABLE, reachable) == domain.UNREACHABLE
