@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
+from chassis.periods import standing, superseded
 from chassis.service import Received
 from chassis.transaction import Connection
 from services.consultations.domain import DESKS
@@ -69,17 +71,18 @@ FROM unnest($1::text[], $2::uuid[], $3::date[]) AS closed (municipality, section
 WHERE sections.municipality = closed.municipality AND sections.section_id = closed.section_id
 """
 
+_SUPERSEDED_SECTION_NAMES = superseded("section_names", "section_id")
+
 _SECTION_NAMES = """
 INSERT INTO section_names (municipality, section_id, from_on, name)
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::date[], $4::text[])
-ON CONFLICT (municipality, section_id, from_on) DO UPDATE SET name = excluded.name
 """
+
+_SUPERSEDED_SECTION_HEADS = superseded("section_heads", "section_id")
 
 _SECTION_HEADS = """
 INSERT INTO section_heads (municipality, section_id, from_on, head_person_id, head_post)
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::date[], $4::uuid[], $5::text[])
-ON CONFLICT (municipality, section_id, from_on) DO UPDATE
-SET head_person_id = excluded.head_person_id, head_post = excluded.head_post
 """
 
 _LEADER_TERMS = """
@@ -180,31 +183,36 @@ async def apply_sections(
             await connection.execute(_CLOSED_SECTIONS, municipalities, sections, days)
 
 
+def _begins(event: Any) -> date:
+    day: date = event.effective_from
+    return day
+
+
+def _sections_and_days(held: Sequence[Received[Any]]) -> tuple[list[str], list[UUID], list[date]]:
+    return _municipalities(held), [it.event.section_id for it in held], [_begins(it.event) for it in held]
+
+
 async def apply_section_names(
     connection: Connection, records: Sequence[Received[SectionCreatedV1 | SectionRenamedV1]]
 ) -> None:
     """Names of sections, each from its day on."""
-    for _, run in _runs(records, periods=True):
-        await connection.execute(
-            _SECTION_NAMES,
-            _municipalities(run),
-            [record.event.section_id for record in run],
-            [record.event.effective_from for record in run],
-            [record.event.name for record in run],
-        )
+    held = standing(records, _begins)
+    begun = _sections_and_days(held)
+    await connection.execute(_SUPERSEDED_SECTION_NAMES, *begun)
+    await connection.execute(_SECTION_NAMES, *begun, [it.event.name for it in held])
 
 
 async def apply_section_heads(connection: Connection, records: Sequence[Received[SectionHeadAssignedV1]]) -> None:
     """Heads of sections, each from its day on; nobody: vacant."""
-    for _, run in _runs(records, periods=True):
-        await connection.execute(
-            _SECTION_HEADS,
-            _municipalities(run),
-            [record.event.section_id for record in run],
-            [record.event.effective_from for record in run],
-            [record.event.head_person_id for record in run],
-            [record.event.head_post for record in run],
-        )
+    held = standing(records, _begins)
+    begun = _sections_and_days(held)
+    await connection.execute(_SUPERSEDED_SECTION_HEADS, *begun)
+    await connection.execute(
+        _SECTION_HEADS,
+        *begun,
+        [it.event.head_person_id for it in held],
+        [it.event.head_post for it in held],
+    )
 
 
 async def apply_leader_terms(

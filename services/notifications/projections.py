@@ -6,9 +6,12 @@ Each is set-based: runs of the same event become one statement. Facts come in or
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from itertools import groupby
 from typing import Any, get_args
+from uuid import UUID
 
+from chassis.periods import standing, superseded
 from chassis.service import Received
 from chassis.transaction import Connection
 from taiwa_contracts.consultations import ConsultationTextV1, Desk
@@ -47,16 +50,18 @@ SET state_version = greatest(people.state_version, excluded.state_version), name
     erased = true
 """
 
+_SUPERSEDED_SECTION_NAMES = superseded("section_names", "section_id")
+
 _SECTION_NAMES = """
 INSERT INTO section_names (municipality, section_id, from_on, name)
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::date[], $4::text[])
-ON CONFLICT (municipality, section_id, from_on) DO UPDATE SET name = excluded.name
 """
+
+_SUPERSEDED_SECTION_HEADS = superseded("section_heads", "section_id")
 
 _SECTION_HEADS = """
 INSERT INTO section_heads (municipality, section_id, from_on, head_person_id)
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::date[], $4::uuid[])
-ON CONFLICT (municipality, section_id, from_on) DO UPDATE SET head_person_id = excluded.head_person_id
 """
 
 _DESK_MEMBERS = """
@@ -141,30 +146,31 @@ async def apply_people(connection: Connection, records: Sequence[Received[Person
         )
 
 
+def _begins(event: Any) -> date:
+    day: date = event.effective_from
+    return day
+
+
+def _sections_and_days(held: Sequence[Received[Any]]) -> tuple[list[str], list[UUID], list[date]]:
+    return _municipalities(held), [it.event.section_id for it in held], [_begins(it.event) for it in held]
+
+
 async def apply_section_names(
     connection: Connection, records: Sequence[Received[SectionCreatedV1 | SectionRenamedV1]]
 ) -> None:
     """Names of sections, each from its day on."""
-    for _, run in _runs(records, periods=True):
-        await connection.execute(
-            _SECTION_NAMES,
-            _municipalities(run),
-            [record.event.section_id for record in run],
-            [record.event.effective_from for record in run],
-            [record.event.name for record in run],
-        )
+    held = standing(records, _begins)
+    begun = _sections_and_days(held)
+    await connection.execute(_SUPERSEDED_SECTION_NAMES, *begun)
+    await connection.execute(_SECTION_NAMES, *begun, [it.event.name for it in held])
 
 
 async def apply_section_heads(connection: Connection, records: Sequence[Received[SectionHeadAssignedV1]]) -> None:
     """Heads of sections, each from its day on; nobody: vacant."""
-    for _, run in _runs(records, periods=True):
-        await connection.execute(
-            _SECTION_HEADS,
-            _municipalities(run),
-            [record.event.section_id for record in run],
-            [record.event.effective_from for record in run],
-            [record.event.head_person_id for record in run],
-        )
+    held = standing(records, _begins)
+    begun = _sections_and_days(held)
+    await connection.execute(_SUPERSEDED_SECTION_HEADS, *begun)
+    await connection.execute(_SECTION_HEADS, *begun, [it.event.head_person_id for it in held])
 
 
 async def apply_desk_members(

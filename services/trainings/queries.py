@@ -95,7 +95,7 @@ LEFT JOIN people AS person ON person.municipality = term.municipality AND person
 LEFT JOIN LATERAL (
     SELECT name FROM section_names
     WHERE municipality = $1 AND section_id = term.section_id AND from_on <= $2
-    ORDER BY from_on DESC, version DESC LIMIT 1
+    ORDER BY version DESC LIMIT 1
 ) AS section_name ON true
 WHERE term.municipality = $1 AND NOT term.withdrawn AND term.from_on <= $2
   AND (term.until_on IS NULL OR term.until_on >= $2)

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from chassis.periods import superseded
 from chassis.transaction import Connection
 from services.directory.domain.sections import Headship, Section
 
@@ -30,18 +31,18 @@ SET version = excluded.version, code = excluded.code, name = excluded.name, kind
     awaited_head_number = excluded.awaited_head_number
 """
 
-UPSERT_NAMES = """
+SUPERSEDED_NAMES = superseded("section_names", "section_id")
+
+INSERT_NAMES = """
 INSERT INTO section_names (municipality, section_id, from_on, name)
-SELECT $1, n.section_id, $4, n.name FROM unnest($2::uuid[], $3::text[]) AS n (section_id, name)
-ON CONFLICT (municipality, section_id, from_on) DO UPDATE SET name = excluded.name
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::date[], $4::text[])
 """
 
-UPSERT_ATTRIBUTES = """
+SUPERSEDED_ATTRIBUTES = superseded("section_attributes", "section_id")
+
+INSERT_ATTRIBUTES = """
 INSERT INTO section_attributes (municipality, section_id, from_on, kind, appointing_authority, display_order)
-SELECT $1, a.section_id, $3, a.kind, a.appointing_authority, a.display_order
-FROM unnest($2::uuid[], $4::text[], $5::text[], $6::int[]) AS a (section_id, kind, appointing_authority, display_order)
-ON CONFLICT (municipality, section_id, from_on) DO UPDATE
-SET kind = excluded.kind, appointing_authority = excluded.appointing_authority, display_order = excluded.display_order
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::date[], $4::text[], $5::text[], $6::int[])
 """
 
 DROP_LATER_HEADS = """
@@ -132,25 +133,29 @@ async def save_sections(connection: Connection, municipality: str, sections: Seq
 
 
 async def save_names(connection: Connection, municipality: str, sections: Sequence[Section], from_on: date) -> None:
-    """Note the name each section bears from a day on."""
-    await connection.execute(
-        UPSERT_NAMES, municipality, [each.section_id for each in sections], [each.name for each in sections], from_on
-    )
+    """Note the name each section bears from a day on; names noted for later days never held."""
+    begun = _begun(municipality, sections, from_on)
+    await connection.execute(SUPERSEDED_NAMES, *begun)
+    await connection.execute(INSERT_NAMES, *begun, [each.name for each in sections])
 
 
 async def save_attributes(
     connection: Connection, municipality: str, sections: Sequence[Section], from_on: date
 ) -> None:
-    """Note the kind, 任命権者 and order each section has from a day on."""
+    """Note the kind, 任命権者 and order each section has from a day on; those noted for later days never held."""
+    begun = _begun(municipality, sections, from_on)
+    await connection.execute(SUPERSEDED_ATTRIBUTES, *begun)
     await connection.execute(
-        UPSERT_ATTRIBUTES,
-        municipality,
-        [each.section_id for each in sections],
-        from_on,
+        INSERT_ATTRIBUTES,
+        *begun,
         [each.kind for each in sections],
         [each.appointing_authority for each in sections],
         [each.display_order for each in sections],
     )
+
+
+def _begun(municipality: str, sections: Sequence[Section], from_on: date) -> tuple[list[str], list[UUID], list[date]]:
+    return [municipality] * len(sections), [each.section_id for each in sections], [from_on] * len(sections)
 
 
 async def save_headships(connection: Connection, municipality: str, headships: Sequence[Headship]) -> None:

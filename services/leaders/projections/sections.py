@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from chassis.periods import ends
 from chassis.service import Received
 from chassis.transaction import Connection
 from taiwa_contracts.directory import (
@@ -46,43 +47,9 @@ SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[
 ON CONFLICT DO NOTHING
 """
 
-
-# A row holds until the next one begins; of two that begin on one day the newer fact holds.
-_NAMES_UNTIL = """
-UPDATE section_names AS it SET until_on = following.from_on - 1
-FROM (
-    SELECT municipality, section_id, version,
-           lead(from_on) OVER (PARTITION BY municipality, section_id ORDER BY from_on, version) AS from_on
-    FROM section_names
-    WHERE (municipality, section_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
-) AS following
-WHERE it.municipality = following.municipality AND it.section_id = following.section_id
-  AND it.version = following.version AND it.until_on IS DISTINCT FROM following.from_on - 1
-"""
-
-_ATTRIBUTES_UNTIL = """
-UPDATE section_attributes AS it SET until_on = following.from_on - 1
-FROM (
-    SELECT municipality, section_id, version,
-           lead(from_on) OVER (PARTITION BY municipality, section_id ORDER BY from_on, version) AS from_on
-    FROM section_attributes
-    WHERE (municipality, section_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
-) AS following
-WHERE it.municipality = following.municipality AND it.section_id = following.section_id
-  AND it.version = following.version AND it.until_on IS DISTINCT FROM following.from_on - 1
-"""
-
-_HEADS_UNTIL = """
-UPDATE section_heads AS it SET until_on = following.from_on - 1
-FROM (
-    SELECT municipality, section_id, version,
-           lead(from_on) OVER (PARTITION BY municipality, section_id ORDER BY from_on, version) AS from_on
-    FROM section_heads
-    WHERE (municipality, section_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
-) AS following
-WHERE it.municipality = following.municipality AND it.section_id = following.section_id
-  AND it.version = following.version AND it.until_on IS DISTINCT FROM following.from_on - 1
-"""
+_NAMES_END = ends("section_names", "section_id")
+_ATTRIBUTES_END = ends("section_attributes", "section_id")
+_HEADS_END = ends("section_heads", "section_id")
 
 
 async def apply_sections(
@@ -112,7 +79,7 @@ async def apply_section_names(
         [it.event.name for it in records],
         [it.event.effective_from for it in records],
     )
-    await connection.execute(_NAMES_UNTIL, *_keys(records))
+    await connection.execute(_NAMES_END, *_keys(records))
 
 
 async def apply_section_attributes(
@@ -128,7 +95,7 @@ async def apply_section_attributes(
         [it.event.display_order for it in records],
         [it.event.effective_from for it in records],
     )
-    await connection.execute(_ATTRIBUTES_UNTIL, *_keys(records))
+    await connection.execute(_ATTRIBUTES_END, *_keys(records))
 
 
 async def apply_section_heads(connection: Connection, records: Sequence[Received[SectionHeadAssignedV1]]) -> None:
@@ -141,7 +108,7 @@ async def apply_section_heads(connection: Connection, records: Sequence[Received
         [it.event.head_post for it in records],
         [it.event.effective_from for it in records],
     )
-    await connection.execute(_HEADS_UNTIL, *_keys(records))
+    await connection.execute(_HEADS_END, *_keys(records))
 
 
 def _keys(records: Sequence[Received[Any]]) -> tuple[list[str], list[UUID]]:

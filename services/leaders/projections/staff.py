@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from chassis.periods import ends
 from chassis.service import Received
 from chassis.transaction import Connection
 from taiwa_contracts.directory import AbsenceRecordedV1, PersonStateV1, StaffLeftV1, TransferRevertedV1
@@ -58,23 +59,13 @@ WHERE it.municipality = undone.municipality AND it.person_id = undone.person_id
   AND it.transfer_id = undone.transfer_id AND it.version < undone.version
 """
 
-_MEMBERSHIPS_UNTIL = """
-UPDATE memberships AS it SET until_on = following.from_on - 1
-FROM (
-    SELECT municipality, person_id, version,
-           lead(from_on) OVER (PARTITION BY municipality, person_id ORDER BY from_on, version) AS from_on
-    FROM memberships
-    WHERE (municipality, person_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) AND NOT reverted
-) AS following
-WHERE it.municipality = following.municipality AND it.person_id = following.person_id
-  AND it.version = following.version AND it.until_on IS DISTINCT FROM following.from_on - 1
-"""
+_MEMBERSHIPS_END = ends("memberships", "person_id")
 
 
 async def apply_memberships(connection: Connection, records: Sequence[Received[Any]]) -> None:
     """Where people belong: StaffJoined, StaffChanged, StaffTransferred, TransferReverted and StaffLeft.
 
-    Each fact holds until the next day on which another one begins; a reverted transfer never was.
+    Each fact holds until a newer one begins; a reverted transfer never was.
     """
     people = [it.municipality for it in records], [it.event.person_id for it in records]
     await connection.execute(
@@ -95,7 +86,7 @@ async def apply_memberships(connection: Connection, records: Sequence[Received[A
             [it.event.transfer_id for it in undone],
             [it.version for it in undone],
         )
-    await connection.execute(_MEMBERSHIPS_UNTIL, *people)
+    await connection.execute(_MEMBERSHIPS_END, *people)
 
 
 def _concurrent(event: Any) -> str:

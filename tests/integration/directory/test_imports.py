@@ -167,6 +167,19 @@ async def test_a_section_is_renamed_and_its_head_changed_by_a_file(town: Town) -
     assert versions == [1, 2, 3]
 
 
+async def test_a_name_put_right_from_an_earlier_day_takes_the_place_of_the_wrong_one(town: Town) -> None:
+    await town.settle()
+    for name, kind, day in (("道路かせん課", "室", 10), ("道路河川課", "課", 5)):
+        rows = [f"1110,{name},{kind},町長,1,課長,110"]
+        await town.import_file("sections", csv(SECTION_HEADING, rows), effective_from=date(2026, 4, day))
+    details = (await town.client().get(f"/sections/{(await town.section('1110'))['section_id']}")).json()
+    assert [(each["from_on"], each["name"]) for each in details["names"]] == [
+        ("2026-04-01", "道路課"),
+        ("2026-04-05", "道路河川課"),
+    ]
+    assert [each["from_on"] for each in details["attributes"]] == ["2026-04-01", "2026-04-05"]
+
+
 async def test_a_file_that_gives_a_section_another_kind_authority_or_order_is_told_as_a_fact(town: Town) -> None:
     await town.settle()
     before = len(await town.facts())
