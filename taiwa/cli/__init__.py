@@ -8,7 +8,20 @@ from typing import NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from taiwa.cli import accounts, backing, contracts, doctor, local, messages, rebuilding, secrets, serve, town
+from taiwa.cli import (
+    accounts,
+    backing,
+    contracts,
+    doctor,
+    letters,
+    local,
+    messages,
+    rebuilding,
+    secrets,
+    serve,
+    status,
+    town,
+)
 from taiwa.cli.application import app
 from taiwa.mendable import Mendable
 
@@ -18,12 +31,14 @@ __all__ = [
     "backing",
     "contracts",
     "doctor",
+    "letters",
     "local",
     "main",
     "messages",
     "rebuilding",
     "secrets",
     "serve",
+    "status",
     "town",
 ]
 

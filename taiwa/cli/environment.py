@@ -36,10 +36,14 @@ class OperatorSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Operated:
-    """The installation a command works on. ``admin_url`` is a superuser's, ``None`` where no password was given."""
+    """The installation a command works on. ``admin_url`` is a superuser's, ``None`` where no password was given.
+
+    ``data``: the folder of an embedded installation.
+    """
 
     settings: InstallationSettings
     admin_url: str | None
+    data: Path | None = None
 
     def require_admin(self) -> str:
         """Return the superuser's URL.
@@ -64,6 +68,7 @@ def operated(state: Path) -> Operated:
     Raises:
         Mendable: neither is there.
     """
+    data = None
     if not {"TAIWA_KAFKA", "TAIWA_POSTGRES_HOST", "TAIWA_POSTGRES_PORT"} & os.environ.keys():
         folder = State(state)
         run = folder.run()
@@ -72,6 +77,7 @@ def operated(state: Path) -> Operated:
                 f"Nothing runs in {folder.root}, and TAIWA_KAFKA and TAIWA_POSTGRES_HOST are not set.",
                 "Start it with `taiwa demo` or `taiwa up`, name its folder with --state, or set those variables.",
             )
+        data = folder.root
         kind: Kind = "demo" if folder.notes().get("kind") == "demo" else "production"
         os.environ.update(variables(folder, run.ports, kind))
     installation = InstallationSettings()
@@ -81,7 +87,7 @@ def operated(state: Path) -> Operated:
     if password is not None:
         credentials = f"{quote(operator.postgres_admin_user)}:{quote(password.get_secret_value(), safe='')}"
         admin_url = f"postgresql://{credentials}@{installation.postgres_host}:{installation.postgres_port}/postgres"
-    return Operated(installation, admin_url)
+    return Operated(installation, admin_url, data)
 
 
 class ServicePassword(Settings):

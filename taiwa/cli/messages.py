@@ -1,4 +1,4 @@
-"""Messages: events live from Kafka, and dead letters."""
+"""Messages: events live from Kafka."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ import base64
 import contextlib
 import json
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from uuid import UUID
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from chassis.calendar import TOKYO
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
-from taiwa.cli.environment import operated, service_password
+from taiwa.cli.environment import operated
 from taiwa.mendable import Mendable
-from taiwa.services import SERVICES, require_known
 from taiwa_contracts.catalogue import BY_TYPE
 from taiwa_contracts.topics import TOPICS
 
@@ -117,153 +113,3 @@ async def _tail(
                 return
     except LookupError as fault:
         raise Mendable(f"There are no topics yet: {fault}", "Create them with: taiwa topics") from fault
-
-
-dead_letters = typer.Typer(help="Events and timers that could not be applied.", no_args_is_help=True)
-app.add_typer(dead_letters, name="dead-letters")
-
-_OPEN = """
-SELECT id, consumer, source, kind, municipality, event_id, type, aggregate, topic, partition, "offset", code, error,
-       attempts, written_at, retry_at
-FROM dead_letters WHERE closed_at IS NULL ORDER BY written_at, id LIMIT 500
-"""
-_STOPS = "SELECT consumer, scope, topic, partition, reason, command, stopped_at FROM stops ORDER BY stopped_at"
-_ONE = "SELECT * FROM dead_letters WHERE id = $1"
-
-
-async def _rows(settings: InstallationSettings, service: str, statement: str, *given: object) -> list[dict[str, Any]]:
-    from chassis.database import ALL_MUNICIPALITIES, Database  # noqa: PLC0415 - see events tail
-
-    database = await Database.connect(settings, service, "worker", service_password(service), 1)
-    try:
-        async with database.scoped(ALL_MUNICIPALITIES, read_only=True) as connection:
-            return [{"service": service, **dict(row)} for row in await connection.fetch(statement, *given)]
-    finally:
-        await database.close()
-
-
-def _services(service: str | None) -> tuple[str, ...]:
-    if service is None:
-        return SERVICES
-    require_known(service)
-    return (service,)
-
-
-@dead_letters.command("list")
-def dead_letters_list(
-    state: StateOption,
-    service: Annotated[str | None, typer.Argument(help="Only of this service.")] = None,
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """List open dead letters with what is held behind them, and consumers that have stopped, with the reason."""
-    settings = operated(state).settings
-
-    async def read() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        letters, stops = [], []
-        for name in _services(service):
-            letters += await _rows(settings, name, _OPEN)
-            stops += await _rows(settings, name, _STOPS)
-        return letters, stops
-
-    letters, stops = asyncio.run(read())
-    if as_json:
-        print_json({"dead_letters": letters, "stops": stops})
-        return
-    for stop in stops:
-        console.print(
-            f"[red]{stop['scope']}[/] {stop['consumer']} {stop['topic']}: {stop['reason']}  → {stop['command']}",
-            highlight=False,
-        )
-    if not letters:
-        console.print("No dead letters.")
-        return
-    table = Table("Id", "Service", "Kind", "Type", "Aggregate", "Place", "Reason")
-    for letter in letters:
-        place = f"{letter['topic']}/{letter['partition']}@{letter['offset']}" if letter["topic"] else letter["source"]
-        reason = f"{letter['code']}: {letter['error']}"
-        table.add_row(
-            str(letter["id"]), letter["service"], letter["kind"], name_of(letter["type"] or "?"),
-            letter["aggregate"] or "?", place, reason,
-        )  # fmt: skip
-    console.print(table)
-
-
-@dead_letters.command("show")
-def dead_letters_show(letter: UUID, state: StateOption, *, as_json: JsonOption = False) -> None:
-    """Show one dead letter with its headers and bytes."""
-    settings = operated(state).settings
-
-    async def read() -> list[dict[str, Any]]:
-        return [row for name in SERVICES for row in await _rows(settings, name, _ONE, letter)]
-
-    found = asyncio.run(read())
-    if not found:
-        raise Mendable(f"There is no dead letter {letter}.", "See them with: taiwa dead-letters list")
-    shown = {name: _readable(value) for name, value in found[0].items()}
-    if as_json:
-        print_json(shown)
-        return
-    for name, value in shown.items():
-        console.print(f"[bold]{name:>14}[/]  {value}", highlight=False, soft_wrap=True)
-
-
-@dead_letters.command("replay")
-def dead_letters_replay(letter: UUID, state: StateOption) -> None:
-    """Let a dead letter be tried again by the running service, and what is held behind it after it."""
-    _act(state, letter, "replay")
-    console.print("It is tried again. See the outcome with: taiwa dead-letters list")
-
-
-@dead_letters.command("discard")
-def dead_letters_discard(
-    letter: UUID, state: StateOption, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
-) -> None:
-    """Give a dead letter up for ever; what is held behind it goes on. Asks first."""
-    if not yes and not typer.confirm(f"Give up {letter} for ever?"):
-        console.print("Nothing was changed.")
-        raise typer.Exit(1)
-    _act(state, letter, "discard")
-    console.print("It is given up; what was held behind it goes on.")
-
-
-@dead_letters.command("resume")
-def dead_letters_resume(service: str, state: StateOption) -> None:
-    """Let a consumer that has stopped, and its paused and blocked partitions, go on."""
-    require_known(service)
-    where = operated(state)
-
-    async def work() -> int:
-        from chassis.repair import clear_stop  # noqa: PLC0415 - see events tail
-
-        return await clear_stop(where.require_admin(), where.settings, service)
-
-    console.print(f"{asyncio.run(work())} stops of {service} are cleared.", highlight=False)
-
-
-def _act(state: Path, letter: UUID, verb: Literal["replay", "discard"]) -> None:
-    where = operated(state)
-
-    async def work() -> None:
-        from chassis import repair  # noqa: PLC0415 - see events tail
-
-        holders = [name for name in SERVICES if await _rows(where.settings, name, _ONE, letter)]
-        if not holders:
-            raise Mendable(f"There is no dead letter {letter}.", "See them with: taiwa dead-letters list")
-        act = repair.replay if verb == "replay" else repair.discard
-        try:
-            await act(where.require_admin(), where.settings, holders[0], letter)
-        except repair.RepairError as fault:
-            raise Mendable(f"It cannot be done: {fault}.", "See them with: taiwa dead-letters list") from fault
-
-    asyncio.run(work())
-
-
-def _readable(value: Any) -> Any:
-    """Bytes as text where they are text, else as base64 with its mark."""
-    if not isinstance(value, bytes):
-        return value
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return f"base64:{base64.b64encode(value).decode()}"

@@ -1,0 +1,141 @@
+"""``taiwa status``: one screen that tells what stands still, and what to run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from taiwa.cli.application import JsonOption, StateOption, app, print_json
+from taiwa.cli.environment import Operated, operated, worker_connection
+from taiwa.services import WITH_CLOCK
+from taiwa_contracts.topics import TOPICS
+
+if TYPE_CHECKING:
+    from chassis.operations.condition import Condition, Ends, Waiting
+    from chassis.settings import InstallationSettings
+    from chassis.transaction import Connection
+
+PATIENCE = 15.0
+"""Seconds for each server to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a service is, or why nothing is known of it."""
+
+    service: str
+    condition: Condition | None
+    fault: str = ""
+
+    @property
+    def late(self) -> list[str]:
+        """What stands still or waits too long."""
+        return [self.fault] if self.condition is None else self.condition.late
+
+
+@app.command()
+def status(state: StateOption, *, as_json: JsonOption = False) -> None:
+    """Show what stands still, lag, dead letters and overdue timers of every service; exit code 1 where anything is."""
+    kafka, told = asyncio.run(_ask(operated(state)))
+    well = not kafka and not any(it.late for it in told)
+    if as_json:
+        print_json({"well": well, "kafka": kafka or None, "services": [_as_json(it) for it in told]})
+    else:
+        _show(kafka, told)
+    if not well:
+        raise typer.Exit(1)
+
+
+async def _ask(where: Operated) -> tuple[str, list[Told]]:
+    fault, ends = await _ends(where)
+    return fault, [await _told(where, name, ends) for name in WITH_CLOCK]
+
+
+async def _ends(where: Operated) -> tuple[str, Ends | None]:
+    from chassis.tail import log_ends  # noqa: PLC0415 - the Kafka client costs half a second of imports
+
+    try:
+        async with asyncio.timeout(PATIENCE), log_ends(where.settings) as ask:
+            return "", await ask([topic.name for topic in TOPICS])
+    except (OSError, RuntimeError, TimeoutError):  # every fault of the Kafka client is a RuntimeError
+        return f"Kafka at {where.settings.kafka} does not answer; events wait in the event logs", None
+
+
+async def _told(where: Operated, name: str, ends: Ends | None) -> Told:
+    import asyncpg  # noqa: PLC0415 - as above
+
+    from chassis.operations.condition import condition  # noqa: PLC0415 - as above
+
+    try:
+        async with asyncio.timeout(PATIENCE), worker_connection(where.settings, name) as connection:
+            now = await civil_now(connection, where.settings)
+            return Told(name, await condition(connection, name, civil_now=now, ends=ends))
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        return Told(name, None, f"its database does not answer: {fault!r}")
+
+
+async def civil_now(connection: Connection, settings: InstallationSettings) -> datetime:
+    """The town's time as a service knows it."""
+    from chassis.clocks import CivilClock, SimulatedTime  # noqa: PLC0415 - as above
+
+    row = None
+    if settings.simulated_clock:
+        row = await connection.fetchrow("SELECT civil_at, machine_at FROM civil_clock")
+    return CivilClock(SimulatedTime(row["civil_at"], row["machine_at"]) if row else None).now()
+
+
+def _as_json(it: Told) -> dict[str, Any]:
+    from chassis.operations.condition import as_json  # noqa: PLC0415 - as above
+
+    if it.condition is None:
+        return {"service": it.service, "well": False, "late": it.late}
+    return as_json(it.condition)
+
+
+def _show(kafka: str, told: Sequence[Told]) -> None:
+    console = Console(highlight=False)
+    table = Table("", "Service", "Not published", "Lag", "Dead", "Held", "Tries again", "Overdue timers", "Stops")
+    for it in told:
+        mark = "[red]✗[/]" if it.late else "[green]✓[/]"
+        table.add_row(mark, it.service, *(_cells(it.condition) if it.condition else ["?"] * 7))
+    console.print(table)
+    said = [kafka, *(f"{it.service}: {late}" for it in told for late in it.late)]
+    for sentence in filter(None, said):
+        console.print(f"[red]✗[/] {escape(sentence)}", soft_wrap=True)
+    for command in dict.fromkeys(command for it in told for command in _commands(it)):
+        console.print(f"  [bold]Mend:[/] {escape(command)}", soft_wrap=True)
+    if not any(said):
+        console.print("Nothing stands still.")
+
+
+def _cells(it: Condition) -> list[str]:
+    return [
+        _many(it.unpublished, it.asked_at),
+        "?" if it.lag is None else str(sum(it.lag.values())),
+        *(_many(it.letters.get(kind), it.asked_at) for kind in ("dead", "held", "deferred")),
+        str(it.overdue.many),
+        str(len(it.stops)),
+    ]
+
+
+def _many(it: Waiting | None, now: datetime) -> str:
+    if it is None or it.since is None or not it.many:
+        return "0"
+    return f"{it.many} ({max(0, round((now - it.since).total_seconds()))} s)"
+
+
+def _commands(it: Told) -> list[str]:
+    if it.condition is None:
+        return ["taiwa doctor"]
+    commands = [stop.command for stop in it.condition.stops]
+    if it.condition.letters.get("dead"):
+        commands.append(f"taiwa dead-letters list {it.service}")
+    return commands or (["taiwa doctor"] if it.late else [])
