@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import asyncpg
+from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
@@ -21,8 +22,9 @@ from pydantic import BaseModel
 from chassis.auth import KeysUnavailable, TokenVerifier
 from chassis.clocks import monotonic
 from chassis.database import ALL_MUNICIPALITIES, Database
+from chassis.fitness import database_problem, migration_problem, pooler_problem, topics_problem
 from chassis.migrations import Migration, wanted_migrations
-from chassis.service import Service
+from chassis.service import ReadableFact, Service
 from chassis.settings import InstallationSettings
 from chassis.telemetry import exposition
 
@@ -124,6 +126,7 @@ class Health:
     loops: list[WatchedLoop] = field(default_factory=list)
     wanted: Sequence[Migration] | None = None
     _migrated: bool = False
+    _fit: bool = False
     _kafka_asked: float = float("-inf")
     _kafka: Check | None = None
 
@@ -145,6 +148,8 @@ class Health:
         needed = [await self.check_database()]
         if needed[0].ok:
             needed.append(await self.check_migrations())
+        if needed[-1].ok:
+            needed.append(await self.check_fitness())
         told: list[Check] = []
         if self.verifier is not None:
             needed.append(await _check_keys(self.verifier))
@@ -201,12 +206,33 @@ class Health:
             done = {}
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             return Check(name="migrations", ok=False, reason=_database_reason(error, self.installation))
-        missing = [each.name for each in self.wanted if done.get(each.name) != each.checksum]
-        if missing:
-            reason = f"{missing[0]} has not run (of {len(missing)}); run `taiwa migrate {self.service.name}`"
-            return Check(name="migrations", ok=False, reason=reason)
-        self._migrated = True
-        return Check(name="migrations", ok=True)
+        reason = migration_problem(self.service.name, done, self.wanted)
+        self._migrated = reason is None
+        return Check(name="migrations", ok=reason is None, reason=reason)
+
+    async def check_fitness(self) -> Check:
+        """Whether PostgreSQL keeps what it has committed, is no pooler, and tells our time; asked until it does."""
+        if not self._fit:
+            try:
+                async with asyncio.timeout(_PROBE_SECONDS):
+                    async with self.database.pool.acquire() as connection:
+                        reason = await database_problem(connection, self.installation)
+                    if reason is None and self.worker is not None:
+                        reason = await pooler_problem(self.worker)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                reason = _database_reason(error, self.installation)
+            if reason is not None:
+                return Check(name="fitness", ok=False, reason=reason)
+            self._fit = True
+        return Check(name="fitness", ok=True)
+
+    async def check_topics(self, events: Sequence[type[ReadableFact]]) -> Check:
+        """Whether the topics of these events are as declared."""
+        try:
+            reason = await topics_problem(self.installation, events)
+        except (KafkaError, OSError, TimeoutError):
+            reason = f"Kafka at {self.installation.kafka} does not answer"
+        return Check(name="topics", ok=reason is None, reason=reason)
 
     async def _check_kafka(self) -> Check:
         if self._kafka is None or monotonic() - self._kafka_asked > _KAFKA_FRESH_SECONDS:

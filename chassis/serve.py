@@ -33,7 +33,7 @@ from chassis.health import Health, WatchedLoop
 from chassis.http import create_app
 from chassis.http.operations import is_operated
 from chassis.relay import Relay
-from chassis.service import Loop, Service
+from chassis.service import Loop, ReadableFact, Service
 from chassis.settings import InstallationSettings
 from chassis.timers import Timers
 
@@ -46,6 +46,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 
 _CALM_SECONDS = 60.0
 _GATE_SECONDS = 0.25
+_TOPICS_SECONDS = 1.0
 
 _log = structlog.get_logger("taiwa.serve")
 
@@ -103,6 +104,29 @@ class _OwnLoop:
             self.got_on = monotonic()
             if not done:
                 await _wait(stop, self.loop.pause)
+
+
+@dataclass(slots=True)
+class _Gate:
+    """Lets a loop begin once the topics it needs are as declared; until then ``reason`` tells what is wrong."""
+
+    health: Health
+    events: Sequence[type[ReadableFact]]
+    loop: Run
+    reason: str | None = None
+    passed_at: float = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while self.events and not stop.is_set():
+            found = await self.health.check_topics(self.events)
+            self.passed_at = monotonic()
+            if found.reason is not None and found.reason != self.reason:
+                _log.error("serve.topics_refused", service=self.health.service.name, reason=found.reason)
+            self.reason = found.reason
+            if found.ok:
+                break
+            await _wait(stop, _TOPICS_SECONDS)
+        await self.loop(stop)
 
 
 class Hosted:
@@ -191,12 +215,21 @@ class Hosted:
         if "relay" in self.roles:
             wake = self.database.committed if "api" in self.roles else None
             relay = Relay(self.service, self.worker, wake, self.installation)
-            watched = WatchedLoop("relay", relay.progress, lambda: relay.refusal)
-            self._start("relay", watched, relay.run)
+            gate = _Gate(self.health, self.service.emits, relay.run)
+            watched = WatchedLoop(
+                "relay", lambda: max(gate.passed_at, relay.progress()), lambda: gate.reason or relay.refusal
+            )
+            self._start("relay", watched, gate.run)
         if "consumer" in self.roles:
             consumer = Consumer(self.service, self.worker, self.installation)
             self.health.lag = lambda: consumer.lag
-            self._start("consumer", WatchedLoop("consumer", consumer.progress, consumer.standing), consumer.run)
+            entry = _Gate(self.health, self.service.consumes, consumer.run)
+            watched = WatchedLoop(
+                "consumer",
+                lambda: max(entry.passed_at, consumer.progress()),
+                lambda: entry.reason or consumer.standing(),
+            )
+            self._start("consumer", watched, entry.run)
             for each in self.service.loops:
                 own = _OwnLoop(each, self.worker)
                 # The default binds this round's loop, not the last one's.
@@ -208,7 +241,7 @@ class Hosted:
         _log.info("serve.began", service=self.service.name, roles=list(self.roles))
 
     async def _not_ready(self) -> str | None:
-        for check in (self.health.check_database, self.health.check_migrations):
+        for check in (self.health.check_database, self.health.check_migrations, self.health.check_fitness):
             found = await check()
             if not found.ok:
                 return found.reason

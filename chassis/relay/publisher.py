@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -28,6 +29,20 @@ DEADLINE = 20.0
 """Seconds for one page to be acknowledged."""
 
 
+ACKNOWLEDGEMENT: Mapping[str, Any] = {"acks": "all", "enable_idempotence": True}
+"""An event counts as published once every in-sync replica has it, and a repeated send is written once."""
+
+
+def refuse_unacknowledged(options: Mapping[str, Any]) -> None:
+    """Raise where a producer would take an event for published that may yet be lost or written twice.
+
+    Raises:
+        ValueError: with the sentence that mends it.
+    """
+    if options.get("acks") not in {"all", -1} or options.get("enable_idempotence") is not True:
+        raise ValueError('a relay\'s producer needs acks="all" and enable_idempotence=True; set both')
+
+
 class PublishError(Exception):
     """The page was not surely acknowledged; this publisher must not be used again."""
 
@@ -39,12 +54,19 @@ Record = tuple[str, int, bytes, bytes | None, list[tuple[str, bytes]]]
 class Publisher:
     """An idempotent producer with acknowledgement by all in-sync replicas."""
 
-    def __init__(self, installation: InstallationSettings, client_id: str, *, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        installation: InstallationSettings,
+        client_id: str,
+        *,
+        deadline: float = DEADLINE,
+        acknowledgement: Mapping[str, Any] = ACKNOWLEDGEMENT,
+    ) -> None:
+        refuse_unacknowledged(acknowledgement)
         self._producer = AIOKafkaProducer(
             bootstrap_servers=installation.kafka,
             client_id=client_id,
-            acks="all",
-            enable_idempotence=True,
+            **acknowledgement,
             max_batch_size=BATCH_BYTES,
             max_request_size=BATCH_BYTES + 100_000,
             linger_ms=0,
