@@ -5,8 +5,9 @@ within a day. A topic that is made anew under the same name gets a greater *gene
 offsets of the old log for the new one's.
 
 Generations stand in Kafka itself, on the compacted topic ``taiwa.generations`` (key: name of a topic without prefix,
-value: the number), because they belong to the log they count: lost with Kafka, its cluster id differs as well. No entry
-means 1. (aiokafka 0.14 does not show Kafka's own topic ids.)
+value: the number, header: Kafka's id of the topic), because they belong to the log they count: lost with Kafka, its
+cluster id differs as well. No entry means 1. A topic that was made anew behind our back bears another id than the one
+registered; it is shown as the next generation at once.
 
 Proven by ``tests/integration/messaging/test_topics.py``.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -25,13 +27,13 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 from chassis.clocks import monotonic
 from chassis.kafka import admin_client
 from chassis.settings import InstallationSettings
+from chassis.topic_ids import topic_ids
 
 PARTITIONS = 12
 GENERATIONS = "taiwa.generations"
+_ID_HEADER = "topic_id"
 _DAY_MS = 24 * 60 * 60 * 1000
 _PATIENCE = 30.0
-_MAJORITY = 2
-"""With more replicas than these, so many must have an event before it counts as published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,8 @@ async def _create(
     if not specs:
         return []
     replicas = min(3, len((await admin.describe_cluster())["brokers"]))
-    surely = {"min.insync.replicas": "2"} if replicas > _MAJORITY else {}
     answer = await admin.create_topics(
-        [
-            NewTopic(f"{prefix}{spec.name}", partitions, replicas, topic_configs=wanted_config(spec) | surely)
-            for spec in specs
-        ]
+        [NewTopic(f"{prefix}{spec.name}", partitions, replicas, topic_configs=wanted_config(spec)) for spec in specs]
     )
     made = []
     for name, code, *_ in answer.topic_errors:
@@ -92,10 +90,33 @@ async def ensure_topics(installation: InstallationSettings, topics: Sequence[Top
         made = [name[strip:] for name in await _create(admin, installation.prefix, missing)]
         await _until_led(admin, installation, [GENERATIONS, *(spec.name for spec in topics)])
         await _until_shown(admin, installation, [spec for spec in missing if spec.name in made])
-    if made:
-        known = await generations(installation)
-        await set_generations(installation, {name: known.get(name, 0) + 1 for name in made})
+        ids = await _ids(admin, installation, [spec.name for spec in topics])
+    known = await _registered(installation)
+    lives = {spec.name: _life(known.get(spec.name), ids.get(spec.name), made=spec.name in made) for spec in topics}
+    await _register(installation, {name: life for name, life in lives.items() if life != known.get(name)})
     return made
+
+
+class _Life(NamedTuple):
+    """A topic's generation and Kafka's id of it, as registered; older entries bear none."""
+
+    generation: int
+    id: str | None
+
+
+def _life(known: _Life | None, id_: str | None, *, made: bool) -> _Life:
+    """What is to be registered of a topic that is there now."""
+    if known is None:
+        return _Life(1, id_)
+    # The id decides where it is known: of two that make topics at once, one may find the other's entry.
+    another = made if known.id is None or id_ is None else id_ != known.id
+    return _Life(known.generation + int(another), id_ or known.id)
+
+
+async def _ids(admin: AIOKafkaAdminClient, installation: InstallationSettings, names: Sequence[str]) -> dict[str, str]:
+    strip = len(installation.prefix)
+    found = await topic_ids(admin, [f"{installation.prefix}{name}" for name in names])
+    return {name[strip:]: id_ for name, id_ in found.items()}
 
 
 async def _until_shown(
@@ -156,14 +177,9 @@ async def verify_topics(installation: InstallationSettings, topics: Sequence[Top
             if count != PARTITIONS:
                 problems.append(
                     f"{spec.name} has {count} partitions instead of {PARTITIONS}, so the order within a key is lost; "
-                    f"run: taiwa republish {spec.name.partition('.')[0]}"
+                    "run: taiwa republish"
                 )
             problems += _config_problems(spec, configs[name])
-            replicas = min(len(partition["replicas"]) for partition in described[name]["partitions"])
-            if replicas > _MAJORITY and configs[name].get("min.insync.replicas") == "1":
-                problems.append(
-                    f"{spec.name}: min.insync.replicas is 1, so an event may be lost with one broker; set 2"
-                )
     return problems
 
 
@@ -193,6 +209,13 @@ async def _configs(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str
 
 async def generations(installation: InstallationSettings) -> dict[str, int]:
     """The generation of each topic (without prefix) that was registered; an absent one has 1."""
+    known = await _registered(installation)
+    async with admin_client(installation) as admin:
+        ids = await _ids(admin, installation, list(known))
+    return {name: _life(life, ids.get(name), made=False).generation for name, life in known.items()}
+
+
+async def _registered(installation: InstallationSettings) -> dict[str, _Life]:
     partition = TopicPartition(f"{installation.prefix}{GENERATIONS}", 0)
     async with admin_client(installation) as admin:
         if partition.topic not in await admin.list_topics():
@@ -203,23 +226,30 @@ async def generations(installation: InstallationSettings) -> dict[str, int]:
     try:
         end = (await consumer.end_offsets([partition]))[partition]
         consumer.seek(partition, 0)
-        found: dict[str, int] = {}
+        found: dict[str, _Life] = {}
         while end and await consumer.position(partition) < end:
             for record in (await consumer.getmany(timeout_ms=1000)).get(partition, []):
-                found[record.key.decode()] = int(record.value)
+                id_ = dict(record.headers).get(_ID_HEADER)
+                found[record.key.decode()] = _Life(int(record.value), None if id_ is None else id_.decode())
         return found
     finally:
         await consumer.stop()
 
 
-async def set_generations(installation: InstallationSettings, new: Mapping[str, int]) -> None:
-    """Register generations; returns when they are acknowledged."""
+async def _register(installation: InstallationSettings, lives: Mapping[str, _Life]) -> None:
+    """Returns when they are acknowledged."""
+    if not lives:
+        return
     producer = AIOKafkaProducer(bootstrap_servers=installation.kafka, acks="all", enable_idempotence=True)
     await producer.start()
     try:
-        for name, generation in new.items():
+        for name, life in lives.items():
             await producer.send_and_wait(
-                f"{installation.prefix}{GENERATIONS}", str(generation).encode(), key=name.encode(), partition=0
+                f"{installation.prefix}{GENERATIONS}",
+                str(life.generation).encode(),
+                key=name.encode(),
+                partition=0,
+                headers=[] if life.id is None else [(_ID_HEADER, life.id.encode())],
             )
     finally:
         await producer.stop()

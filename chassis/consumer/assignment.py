@@ -3,8 +3,8 @@
 Promise: no record flows before the stored offset was read and sought: the listener's first statement pauses. What
 cannot be positioned (database down) stays paused and is tried again.
 
-A log that does not fit the stored offset (another Kafka, another generation, records gone, an offset beyond its end)
-stops the consumer with the command to run.
+A log that does not fit the stored offset (another Kafka, another generation, records gone, an offset beyond its end,
+more partitions) stops the consumer with the command to run; whether it still fits is looked at now and then.
 
 Proven by ``tests/integration/messaging/test_consumer.py``.
 """
@@ -25,7 +25,7 @@ from chassis.consumer.ledger import REPUBLISH, Ledger, Offset, Partition, Stop
 from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.kafka import cluster_id
 from chassis.settings import InstallationSettings
-from chassis.topics import generations
+from chassis.topics import PARTITIONS, generations
 
 _log = structlog.get_logger("taiwa.consumer")
 
@@ -42,6 +42,11 @@ class Logs:
         """Ask Kafka anew."""
         self.cluster_id = await cluster_id(self._installation)
         self._generations = await generations(self._installation)
+
+    @property
+    def known(self) -> tuple[str, dict[str, int]]:
+        """What was found at the last look."""
+        return self.cluster_id, self._generations
 
     def generation(self, topic: str) -> int:
         """The generation of a topic, 1 if it was never registered."""
@@ -98,6 +103,16 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._client = None
         self.expected.clear()
         self.suspects.clear()
+
+    async def look_at_logs(self) -> None:
+        """See whether these are still the logs that were positioned on; if not, position anew, which tells why."""
+        if not self._logs_are_known:
+            return
+        before = self._logs.known
+        await self._logs.refresh()
+        if self._logs.known != before:
+            for partition in self.expected:
+                self.hold_back(partition)
 
     async def lag(self) -> dict[str, int]:
         """Records behind, per topic, of this process's partitions; tells the group coordinator where we are."""
@@ -157,6 +172,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 rows = await self._ledger.lock(connection, partitions)
                 saved = await self._ledger.stops(connection)
             self._halts.reconcile(saved, monotonic())
+            if any(self._logs.mismatch(partition, rows.get(partition)) for partition in partitions):
+                await self._logs.refresh()  # it may be we who are behind: an operator has mended it meanwhile
             for partition in partitions:
                 if self._halts.stands_still(partition):
                     continue
@@ -172,6 +189,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         problem = self._logs.mismatch(partition, row)
         if row is None or problem is not None:
             self.stop_all(problem or "", republish(topic))
+        elif number >= PARTITIONS:
+            self.stop_all(f"{topic} has more than {PARTITIONS} partitions: keys would change place", republish(topic))
         elif row.next < begin and topic not in self._compacted:
             self.stop_all(f"{topic}-{number} begins at offset {begin}, after {row.next}", republish(topic))
         elif row.next > end:

@@ -35,6 +35,9 @@ WATCH_SECONDS = 0.5
 LAG_EVERY = 10
 """Watches between two looks at the lag, each with a commit to Kafka."""
 
+LOGS_EVERY = 60
+"""Watches between two looks whether the topics are still the ones that were positioned on."""
+
 _log = structlog.get_logger("taiwa.consumer")
 
 
@@ -109,12 +112,12 @@ class Consumer:
             watches = 0
             while not await waited(stop, WATCH_SECONDS):
                 watches += 1
-                await self._watch(lag=watches % LAG_EVERY == 0)
+                await self._watch(lag=watches % LAG_EVERY == 0, logs=watches % LOGS_EVERY == 0)
         finally:
             await hosting.stop()
             assignment.forget()
 
-    async def _watch(self, *, lag: bool) -> None:
+    async def _watch(self, *, lag: bool, logs: bool) -> None:
         """Stops, released and deferred records, positions, lag: everything that is not a record's turn."""
         try:
             async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
@@ -130,6 +133,8 @@ class Consumer:
             self.halts.reconcile(saved, monotonic())
             for letter, topic, partition in heads:
                 await self._batches.again(letter, (topic, partition), self._installation.prefix)
+            if logs:
+                await self._assignment.look_at_logs()
             await self._assignment.go_on()
             if lag:
                 self.lag = await self._assignment.lag()

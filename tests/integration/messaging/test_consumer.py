@@ -7,15 +7,30 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import uuid4
 
+import pytest
+from aiokafka.admin import NewPartitions, NewTopic
+
 from chassis.civil_clock import civil_clock_projection
+from chassis.consumer import halts, loop
 from chassis.consumer.decide import Verdict
+from chassis.kafka import admin_client
 from chassis.metrics import CONSUMER_RECORDS
+from chassis.repair import republish
 from chassis.service import Service
 from chassis.testing import Installation
-from chassis.topics import delete_topics, ensure_topics, generations
+from chassis.topics import TopicSpec, delete_topics, ensure_topics, generations, wanted_config
 from taiwa_contracts.event import Event, Instant
 from tests.integration.messaging.facts import ThingMadeV1
-from tests.integration.messaging.services import HERE, TOPICS, Toy, ToySettings, sink_service, toy, until
+from tests.integration.messaging.services import (
+    HERE,
+    TOPICS,
+    Toy,
+    ToySettings,
+    sink_service,
+    source_service,
+    toy,
+    until,
+)
 
 
 async def effects(sink: Toy, count: int) -> list[tuple[str, int]] | None:
@@ -100,6 +115,71 @@ async def test_a_topic_that_was_made_anew_stops_the_consumer_with_the_command(in
 
         (stop,) = await until(stopped)
         assert stop["scope"] == "stopped"
+        assert stop["command"] == "taiwa republish source"
+        assert "generation" in stop["reason"]
+
+
+async def test_a_running_consumer_goes_on_once_its_topic_was_republished(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not hold what it knew of the log before against what the operator has mended."""
+    monkeypatch.setattr(halts, "PROBE_SECONDS", 1e9)  # no probe shall be what helps
+    async with (
+        toy(sink_service(installation), installation) as sink,
+        toy(source_service(installation), installation) as source,
+    ):
+        source.relay()
+        sink.consumer()
+        await source.make("a", 1)
+        await until(lambda: effects(sink, 1))
+        await delete_topics(installation.settings, ["source.events"])
+        await ensure_topics(installation.settings, TOPICS)
+
+        async def stopped() -> bool:
+            return bool(await sink.rows("SELECT reason FROM stops"))
+
+        await until(stopped, 40)
+        specs = [spec for spec in TOPICS if spec.name.startswith("source.")]
+        await republish(installation.admin_url, installation.settings, "source", specs, ["sink"])
+        await source.make("a", 2)
+        assert await until(lambda: effects(sink, 2), 40) == [("a", 1), ("a", 2)]
+        assert not await stopped()
+
+
+async def test_a_topic_with_more_partitions_stops_the_consumer_with_the_command(installation: Installation) -> None:
+    """Keys would change their partition, and the order within a key would be lost."""
+    async with toy(sink_service(installation), installation) as sink:
+        async with admin_client(installation.settings) as admin:
+            await admin.create_partitions({f"{installation.settings.prefix}source.events": NewPartitions(13)})
+        sink.consumer()
+
+        async def stopped() -> list[dict[str, Any]] | None:
+            return await sink.rows("SELECT scope, reason, command FROM stops") or None
+
+        (stop,) = await until(stopped, 30)
+        assert (stop["scope"], stop["command"]) == ("stopped", "taiwa republish source")
+        assert "more than 12 partitions" in stop["reason"]
+
+
+async def test_a_topic_made_anew_under_a_running_consumer_is_noticed(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand, and with more records than before: no offset is out of range, no generation was registered."""
+    monkeypatch.setattr(loop, "LOGS_EVERY", 2)
+    async with toy(sink_service(installation), installation) as sink:
+        sink.consumer()
+        await installation.publish(ThingMadeV1(thing_id="a"), 1)
+        await until(lambda: effects(sink, 1))
+        await delete_topics(installation.settings, ["source.events"])
+        async with admin_client(installation.settings) as admin:
+            config = wanted_config(TopicSpec("source.events"))
+            name = f"{installation.settings.prefix}source.events"
+            await admin.create_topics([NewTopic(name, 12, 1, topic_configs=config)])
+
+        async def stopped() -> list[dict[str, Any]] | None:
+            return await sink.rows("SELECT reason, command FROM stops") or None
+
+        (stop,) = await until(stopped, 30)
         assert stop["command"] == "taiwa republish source"
         assert "generation" in stop["reason"]
 

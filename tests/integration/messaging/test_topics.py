@@ -8,7 +8,7 @@ from aiokafka.admin import NewTopic
 
 from chassis.kafka import admin_client
 from chassis.testing import Installation, eventually
-from chassis.topics import TopicSpec, delete_topics, ensure_topics, generations, verify_topics
+from chassis.topics import TopicSpec, delete_topics, ensure_topics, generations, verify_topics, wanted_config
 
 FACTS, STATES = TopicSpec("t.events"), TopicSpec("t.states", compacted=True)
 
@@ -43,5 +43,22 @@ async def test_a_topic_made_anew_has_the_next_generation(installation: Installat
     await ensure_topics(settings, [FACTS, STATES])
     await delete_topics(settings, ["t.events"])
     await ensure_topics(settings, [FACTS, STATES])
+    assert await generations(settings) == {"t.events": 2, "t.states": 1}
+    await delete_topics(settings, ["t.events", "t.states", "taiwa.generations"])
+
+
+async def test_a_topic_made_anew_by_hand_is_the_next_generation_too(installation: Installation) -> None:
+    """Kafka's id of the topic tells, though nobody registered anything."""
+    settings = installation.settings
+    await ensure_topics(settings, [FACTS, STATES])
+    await delete_topics(settings, ["t.events"])
+    async with admin_client(settings) as admin:
+        await admin.create_topics([NewTopic(f"{settings.prefix}t.events", 12, 1, topic_configs=wanted_config(FACTS))])
+
+    async def seen() -> bool:
+        return await generations(settings) == {"t.events": 2, "t.states": 1}
+
+    await eventually(seen)
+    assert await ensure_topics(settings, [FACTS, STATES]) == []
     assert await generations(settings) == {"t.events": 2, "t.states": 1}
     await delete_topics(settings, ["t.events", "t.states", "taiwa.generations"])
