@@ -23,6 +23,7 @@ from chassis.clocks import machine_now, monotonic
 from chassis.database import Database
 from chassis.faults import is_transient
 from chassis.kafka import cluster_id
+from chassis.relay.fitting import misfit
 from chassis.relay.log import EventLog, RelayRefusedError
 from chassis.relay.publisher import Publisher, PublishError
 from chassis.relay.records import Present, Recorder
@@ -133,6 +134,7 @@ class Relay:
                 if await _set_within(stop, CANDIDATE_POLL):
                     return
             place = await log.place()
+            await self._see_that_topics_fit(log)
             self.refusal = None
             self._leader.set(1)
             _log.info("relay.leads", service=self._service.name, prev=place.prev.taken, last=place.last)
@@ -142,6 +144,11 @@ class Relay:
                 await self._relay(log, publisher, place, stop)
             finally:
                 await publisher.close()
+
+    async def _see_that_topics_fit(self, log: EventLog) -> None:
+        topics = sorted({event.TOPIC for event in self._service.emits})
+        if problem := await misfit(log.connection, self._installation, topics):
+            raise RelayRefusedError(f"{problem}; run: taiwa republish {self._service.name}")
 
     @contextlib.asynccontextmanager
     async def _session(self, kafka: str) -> AsyncIterator[EventLog]:

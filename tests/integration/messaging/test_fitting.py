@@ -1,0 +1,71 @@
+"""A relay leads only where its topics fit its log."""
+
+from __future__ import annotations
+
+import asyncpg
+from aiokafka.admin import NewPartitions
+
+from chassis.database import database_name
+from chassis.kafka import admin_client
+from chassis.relay import Relay
+from chassis.repair import republish
+from chassis.testing import Installation
+from tests.integration.messaging.services import TOPICS, Toy, sink_service, source_service, toy, until
+
+
+async def refusal_of(relay: Relay) -> str:
+    async def refused() -> str | None:
+        return relay.refusal
+
+    return await until(refused, 30)
+
+
+async def published(it: Toy, count: int) -> None:
+    async def there() -> bool:
+        return len(await it.installation.facts_on("source.events")) >= count
+
+    await until(there, 30)
+
+
+async def test_a_relay_refuses_topics_with_more_partitions(installation: Installation) -> None:
+    """Keys would change their partition, and the order within a key would be lost."""
+    async with toy(source_service(installation), installation) as it:
+        async with admin_client(installation.settings) as admin:
+            await admin.create_partitions({f"{installation.settings.prefix}source.events": NewPartitions(13)})
+        await it.make("a", 1)
+        refusal = await refusal_of(it.relay())
+        assert "13 partitions, not 12" in refusal
+        assert refusal.endswith("run: taiwa republish source")
+        assert await installation.facts_on("source.events") == []
+
+
+async def test_a_relay_refuses_where_the_database_was_restored_into_the_same_cluster(
+    installation: Installation,
+) -> None:
+    """The commands since the backup are gone, but Kafka and the consumers have their events."""
+    async with (
+        toy(source_service(installation), installation) as it,
+        toy(sink_service(installation), installation) as sink,
+    ):
+        it.relay()
+        await it.make("a", 1)
+        await it.make("a", 2)
+        await published(it, 2)
+        await it.stop()
+        name = database_name(installation.settings, "source")
+        admin = await asyncpg.connect(installation.admin_url, database=name)
+        try:
+            await admin.execute("DELETE FROM event_log WHERE version = 2")
+        finally:
+            await admin.close()
+        relay = it.relay()
+        refusal = await refusal_of(relay)
+        assert "thing/a in version 2" in refusal
+        assert refusal.endswith("run: taiwa republish source")
+        specs = [spec for spec in TOPICS if spec.name.startswith("source.")]
+        await republish(installation.admin_url, installation.settings, "source", specs, [sink.service.name])
+
+        async def leads() -> bool:
+            return relay.refusal is None and len(await installation.facts_on("source.events")) == 1
+
+        await until(leads, 30)
