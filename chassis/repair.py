@@ -10,7 +10,7 @@ Proven by ``tests/integration/messaging/test_repair.py``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -36,6 +36,48 @@ WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid <> pg_backend_p
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND classid::bigint = $1::bigint >> 32 AND objid::bigint = ($1::bigint & 4294967295)
 """
+
+_LOCK_LOG = "LOCK TABLE event_log IN SHARE ROW EXCLUSIVE MODE"
+
+_UNPUBLISHED_ABOVE = """
+SELECT least($1, (SELECT min(position) - 1 FROM event_log
+                  WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($2::text::pg_snapshot)))))
+"""
+
+_SNAPSHOT = "SELECT pg_current_snapshot()::text AS taken, clock_timestamp() AS at"
+
+_PUBLISH_AGAIN = "UPDATE event_log SET xid = pg_current_xact_id() WHERE position > $1"
+
+# An id that this cluster has not given yet is visible in no snapshot: a later republish would pass over such rows.
+_BE_OLD = """
+UPDATE event_log SET xid = '1'
+WHERE position <= $1 AND xid >= pg_snapshot_xmin($2::text::pg_snapshot)
+"""
+
+_FORGET_PLACE = "DELETE FROM relay_place"
+
+_COUNT = "SELECT count(*) FROM event_log WHERE topic = ANY ($1)"
+
+_BEGIN_AGAIN = """
+UPDATE offsets AS o SET next = 0, cluster_id = $2, generation = g.generation
+FROM unnest($3::text[], $4::int[]) AS g (topic, generation) WHERE o.consumer = $1 AND o.topic = g.topic
+"""
+
+# Under the locks of _BEGIN_AGAIN. Letters of the old log would stand in the way of their own records: one that tells of
+# a gap comes before the events that were missing, which then wait behind it. Without an outcome: neither applied nor
+# given up, they come again.
+_FORGET_LETTERS = """
+WITH forgotten AS (
+    UPDATE dead_letters SET closed_at = clock_timestamp()
+    WHERE consumer = $1 AND topic = ANY ($2) AND closed_at IS NULL AND aggregate IS NOT NULL
+    RETURNING topic, partition, holds
+)
+UPDATE offsets AS o SET open_letters = o.open_letters - f.letters
+FROM (SELECT topic, partition, count(*) FILTER (WHERE holds) AS letters FROM forgotten GROUP BY 1, 2) AS f
+WHERE o.consumer = $1 AND o.topic = f.topic AND o.partition = f.partition
+"""
+
+_FORGET_STOPS = "DELETE FROM stops WHERE consumer = $1 AND command LIKE 'taiwa republish %'"
 
 
 class RepairError(Exception):
@@ -67,34 +109,30 @@ async def relay_rebase(admin_url: str, installation: InstallationSettings, servi
     """Make the relay go on in a PostgreSQL its log was restored into, or to a Kafka its topics were carried over to.
 
     Restored rows bear transaction ids of another cluster. Those that may be unpublished get this transaction's id and
-    are published (again); gives how many. Everything else was published before.
+    are published (again); gives how many. Everything else was published before, and gets an id older than any snapshot.
     """
     async with _administrator(admin_url, installation, service) as connection:
         await _take_over(connection)
         kafka = await cluster_id(installation)
         identifier = await system_identifier(connection)
         async with connection.transaction():
-            await connection.execute("LOCK TABLE event_log IN SHARE ROW EXCLUSIVE MODE")  # nobody writes meanwhile
+            await connection.execute(_LOCK_LOG)  # nobody writes meanwhile
             row = await connection.fetchrow("SELECT * FROM relay_place")
             old = START if row is None else place_of(row)
-            floor = await connection.fetchval(
-                """
-                SELECT least($1, (SELECT min(position) - 1 FROM event_log
-                                  WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($2::text::pg_snapshot)))))
-                """,
-                old.prev.floor,
-                old.prev.taken,
-            )
-            taken = await connection.fetchrow("SELECT pg_current_snapshot()::text AS taken, clock_timestamp() AS at")
+            floor = await connection.fetchval(_UNPUBLISHED_ABOVE, old.prev.floor, old.prev.taken)
+            taken = await connection.fetchrow(_SNAPSHOT)
             if taken is None:
                 raise RepairError("PostgreSQL gives no snapshot")
-            done = await connection.execute(
-                "UPDATE event_log SET xid = pg_current_xact_id() WHERE position > $1", floor
-            )
+            await connection.execute(_BE_OLD, floor, taken["taken"])
+            done = await connection.execute(_PUBLISH_AGAIN, floor)
             # Rows may be older than the snapshot by any time: the first window looks at all partitions.
             place = Place(prev=Snapshot(taken["taken"], floor, START.prev.taken_at))
             await save_place(connection, place, system_identifier=identifier, cluster_id=kafka)
     return int(done.rpartition(" ")[2])
+
+
+Also = Callable[["asyncpg.Connection[asyncpg.Record]", str], Awaitable[None]]
+"""More to do for a consumer that starts over, in the same transaction: gets its database and its name."""
 
 
 async def republish(
@@ -103,41 +141,39 @@ async def republish(
     service: str,
     topics: Iterable[TopicSpec],
     consumers: Iterable[str],
+    *,
+    also: Also | None = None,
 ) -> int:
     """Make a service's topics anew and let its relay publish the whole log again; gives the number of events.
 
     ``consumers``: the services whose offsets are set to the start of the new topics; versions keep every event from
-    taking effect twice. A running relay begins at once, else the next one does.
+    taking effect twice. Letters of the old log are closed: their events come again, and fail again if they must. A
+    running relay begins at once, else the next one does.
     """
     specs = list(topics)
     async with _administrator(admin_url, installation, service) as connection:
         await _take_over(connection)
         await delete_topics(installation, [spec.name for spec in specs])
         await ensure_topics(installation, specs)
-        await connection.execute("DELETE FROM relay_place")
+        await connection.execute(_FORGET_PLACE)
         for consumer in consumers:
-            await _start_over(admin_url, installation, consumer, [spec.name for spec in specs])
-        count: int = await connection.fetchval(
-            "SELECT count(*) FROM event_log WHERE topic = ANY ($1)", [spec.name for spec in specs]
-        )
+            await _start_over(admin_url, installation, consumer, [spec.name for spec in specs], also)
+        count: int = await connection.fetchval(_COUNT, [spec.name for spec in specs])
     return count
 
 
-async def _start_over(admin_url: str, installation: InstallationSettings, service: str, topics: list[str]) -> None:
+async def _start_over(
+    admin_url: str, installation: InstallationSettings, service: str, topics: list[str], also: Also | None
+) -> None:
     known = await generations(installation)
     kafka = await cluster_id(installation)
     async with _administrator(admin_url, installation, service) as connection, connection.transaction():
-        await connection.execute(
-            """
-            UPDATE offsets AS o SET next = 0, cluster_id = $2, generation = g.generation
-            FROM unnest($3::text[], $4::int[]) AS g (topic, generation) WHERE o.consumer = $1 AND o.topic = g.topic
-            """,
-            service,
-            kafka,
-            topics,
-            [known.get(topic, 1) for topic in topics],
-        )
-        await connection.execute("DELETE FROM stops WHERE consumer = $1 AND command LIKE 'taiwa republish %'", service)
+        now = [known.get(topic, 1) for topic in topics]
+        await connection.execute(_BEGIN_AGAIN, service, kafka, topics, now)
+        await connection.execute(_FORGET_LETTERS, service, topics)
+        await connection.execute(_FORGET_STOPS, service)
+        if also is not None:
+            await also(connection, service)
 
 
 async def clear_stop(

@@ -113,6 +113,21 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         if self._logs.known != before:
             for partition in self.expected:
                 self.hold_back(partition)
+        await self._look_at_offsets()
+
+    async def _look_at_offsets(self) -> None:
+        """Position anew where the stored offset is not the next one: this database was restored under us.
+
+        The next record would tell, but the partition may be silent for long.
+        """
+        async with self.in_hand:
+            reading = [it for it, at in self.expected.items() if at is not None]
+            async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
+                rows = await self._ledger.lock(connection, reading)
+            for partition in reading:
+                row = rows.get(partition)
+                if row is None or row.next != self.expected.get(partition):
+                    self.hold_back(partition)
 
     async def lag(self) -> dict[str, int]:
         """Records behind, per topic, of this process's partitions; tells the group coordinator where we are."""

@@ -237,3 +237,20 @@ async def test_the_newest_jump_of_the_civil_clock_holds_for_the_whole_installati
 
         await until(all_seen)
         assert await sink.value("SELECT civil_at FROM civil_clock") == newest.replace(month=6)
+
+
+async def test_a_database_restored_under_an_idle_consumer_is_filled_again(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No new record comes to tell that the stored offset went back; the consumer looks by itself."""
+    monkeypatch.setattr(loop, "LOGS_EVERY", 1)
+    async with toy(sink_service(installation), installation) as sink:
+        sink.consumer()
+        for version in range(1, 4):
+            await installation.publish(ThingMadeV1(thing_id="a"), version)
+        await until(lambda: effects(sink, 3))
+        async with sink.worker.scoped("*") as connection:
+            await connection.execute("DELETE FROM versions")
+            await connection.execute("DELETE FROM effects")
+            await connection.execute("UPDATE offsets SET next = 0")
+        assert await until(lambda: effects(sink, 3), 30) == [("a", 1), ("a", 2), ("a", 3)]

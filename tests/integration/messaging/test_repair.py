@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncpg
+import pytest
+
+from chassis.database import database_name
+from chassis.relay import loop as relay_loop
 from chassis.repair import relay_rebase, republish
 from chassis.testing import Installation
 from chassis.topics import TopicSpec, generations
+from tests.integration.messaging.facts import ThingMadeV1
 from tests.integration.messaging.services import TOPICS, Toy, sink_service, source_service, toy, until
 
 
@@ -63,10 +69,6 @@ async def test_a_log_restored_into_another_postgresql_goes_on_after_a_rebase(ins
         await source.stop()
         await source.make("a", 2)
         # As after dump and restore: ids of another, longer-lived cluster, and its identifier.
-        import asyncpg  # noqa: PLC0415  only here
-
-        from chassis.database import database_name  # noqa: PLC0415  only here
-
         admin = await asyncpg.connect(installation.admin_url, database=database_name(installation.settings, "source"))
         try:
             await admin.execute("UPDATE event_log SET xid = (xid::text::bigint + 1000000000)::text::xid8")
@@ -84,3 +86,50 @@ async def test_a_log_restored_into_another_postgresql_goes_on_after_a_rebase(ins
         await source.make("a", 3)
         await until(lambda: applied(sink, 3))
         assert [it["version"] for it in await sink.rows("SELECT version FROM effects ORDER BY id")] == [1, 2, 3]
+
+
+async def test_a_log_restored_into_another_postgresql_can_be_republished_whole(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that were published before the restore bear ids which the new cluster will not give for long."""
+    monkeypatch.setattr(relay_loop, "PAGE", 2)
+    async with toy(source_service(installation), installation) as source:
+        source.relay()
+        for version in range(1, 8):
+            await source.make("a", version)
+        await until(lambda: published(installation, 7))
+        await source.stop()
+        admin = await asyncpg.connect(installation.admin_url, database=database_name(installation.settings, "source"))
+        try:
+            await admin.execute("UPDATE event_log SET xid = (xid::text::bigint + 1000000000)::text::xid8")
+            await admin.execute("UPDATE relay_place SET system_identifier = 'another', prev = '2000000000:2000000000:'")
+        finally:
+            await admin.close()
+        await relay_rebase(installation.admin_url, installation.settings, "source")
+        await republish(installation.admin_url, installation.settings, "source", [TopicSpec("source.events")], [])
+        source.relay()
+        await until(lambda: published(installation, 7), 30)
+
+
+async def test_republishing_forgets_the_letters_of_the_old_log(installation: Installation) -> None:
+    """A gap's letter would come before the events that were missing, and they would wait behind it for ever."""
+    async with (
+        toy(source_service(installation), installation) as source,
+        toy(sink_service(installation), installation) as sink,
+    ):
+        for version in range(1, 4):
+            await source.make("a", version)
+        sink.consumer()
+        rows = await source.rows("SELECT event_id, payload FROM event_log WHERE version = 3")
+        await installation.publish(ThingMadeV1(thing_id="a"), 3, event_id=rows[0]["event_id"])
+
+        async def set_aside() -> bool:
+            return bool(await sink.value("SELECT true FROM dead_letters WHERE code = 'event.version_gap'"))
+
+        await until(set_aside)
+        specs = [TopicSpec("source.events"), TopicSpec("source.owners", compacted=True)]
+        await republish(installation.admin_url, installation.settings, "source", specs, ["sink"])
+        source.relay()
+        await until(lambda: applied(sink, 3), 60)
+        assert await sink.value("SELECT count(*) FROM dead_letters WHERE closed_at IS NULL") == 0
+        assert await sink.value("SELECT sum(open_letters) FROM offsets") == 0
