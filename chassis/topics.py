@@ -34,6 +34,8 @@ GENERATIONS = "taiwa.generations"
 _ID_HEADER = "topic_id"
 _DAY_MS = 24 * 60 * 60 * 1000
 _PATIENCE = 30.0
+_MAJORITY = 2
+"""With more replicas than these, so many must have an event before it counts as published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,12 @@ async def _create(
     if not specs:
         return []
     replicas = min(3, len((await admin.describe_cluster())["brokers"]))
+    surely = {"min.insync.replicas": "2"} if replicas > _MAJORITY else {}
     answer = await admin.create_topics(
-        [NewTopic(f"{prefix}{spec.name}", partitions, replicas, topic_configs=wanted_config(spec)) for spec in specs]
+        [
+            NewTopic(f"{prefix}{spec.name}", partitions, replicas, topic_configs=wanted_config(spec) | surely)
+            for spec in specs
+        ]
     )
     made = []
     for name, code, *_ in answer.topic_errors:
@@ -177,9 +183,14 @@ async def verify_topics(installation: InstallationSettings, topics: Sequence[Top
             if count != PARTITIONS:
                 problems.append(
                     f"{spec.name} has {count} partitions instead of {PARTITIONS}, so the order within a key is lost; "
-                    "run: taiwa republish"
+                    f"run: taiwa republish {spec.name.partition('.')[0]}"
                 )
             problems += _config_problems(spec, configs[name])
+            replicas = min(len(partition["replicas"]) for partition in described[name]["partitions"])
+            if replicas > _MAJORITY and configs[name].get("min.insync.replicas") == "1":
+                problems.append(
+                    f"{spec.name}: min.insync.replicas is 1, so an event may be lost with one broker; set 2"
+                )
     return problems
 
 
