@@ -17,6 +17,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import asyncpg
@@ -26,6 +27,7 @@ from fastapi import FastAPI
 
 from chassis import health, metrics, telemetry
 from chassis.auth import JWKS_PATH, FetchKeys, TokenVerifier, keys_from
+from chassis.baseline import Baseline
 from chassis.clocks import monotonic
 from chassis.consumer import Consumer
 from chassis.database import ALL_MUNICIPALITIES, Database
@@ -221,9 +223,10 @@ class Hosted:
             )
             self._start("relay", watched, gate.run)
         if "consumer" in self.roles:
-            consumer = Consumer(self.service, self.worker, self.installation)
+            baseline = Baseline(self.service, self.worker, self.installation)
+            consumer = Consumer(self.service, self.worker, self.installation, baseline.acts_from)
             self.health.lag = lambda: consumer.lag
-            entry = _Gate(self.health, self.service.consumes, consumer.run)
+            entry = _Gate(self.health, self.service.consumes, partial(baseline.run, consumer.run))
             watched = WatchedLoop(
                 "consumer",
                 lambda: max(entry.passed_at, consumer.progress()),

@@ -8,7 +8,7 @@ Proven by ``tests/integration/messaging/test_consumer.py``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
@@ -17,6 +17,7 @@ from opentelemetry.propagate import extract
 
 from chassis import failpoints
 from chassis.clocks import CivilClock
+from chassis.consumer.ledger import Partition
 from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.service import Projection, Reaction, Received, Service
 from chassis.transaction import Actor, Connection, Transaction
@@ -31,8 +32,17 @@ def _context(traceparent: str | None) -> Context | None:
 class Effects:
     """What the records of a service's topics bring about in it."""
 
-    def __init__(self, service: Service, database: Database, *, projections_only: bool = False) -> None:
+    def __init__(
+        self,
+        service: Service,
+        database: Database,
+        *,
+        projections_only: bool = False,
+        acts_from: Mapping[Partition, int] | None = None,
+    ) -> None:
+        """``acts_from``: records of a partition before this offset are copied and not acted upon."""
         self._service = service.name
+        self._acts_from: Mapping[Partition, int] = {} if acts_from is None else acts_from
         self._database = database
         self._projections: list[tuple[Projection, frozenset[str]]] = [
             (projection, frozenset(event.TYPE for event in projection.events)) for projection in service.projections
@@ -49,6 +59,9 @@ class Effects:
                 await projection.apply(connection, wanted)
         failpoints.reach("consumer.after_projections")
         reacting = [record for record in records if record.type in self._reactions]
+        if self._acts_from:
+            lines = self._acts_from
+            reacting = [it for it in reacting if it.offset >= lines.get((it.topic, it.partition), 0)]
         if not reacting:
             return False
         clock = await self._database.civil_clock(connection)

@@ -22,7 +22,7 @@ from chassis.consumer.delivery import Deliveries, waited
 from chassis.consumer.effects import Effects
 from chassis.consumer.halts import Halts
 from chassis.consumer.hosting import Hosting
-from chassis.consumer.ledger import Ledger
+from chassis.consumer.ledger import Ledger, Partition
 from chassis.consumer.records import Reader
 from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.faults import is_transient
@@ -44,7 +44,13 @@ _log = structlog.get_logger("taiwa.consumer")
 class Consumer:
     """The consumer of one service."""
 
-    def __init__(self, service: Service, database: Database, installation: InstallationSettings) -> None:
+    def __init__(
+        self,
+        service: Service,
+        database: Database,
+        installation: InstallationSettings,
+        acts_from: Mapping[Partition, int] | None = None,
+    ) -> None:
         self._service = service.name
         self._database = database
         self._installation = installation
@@ -56,7 +62,8 @@ class Consumer:
         self._ledger = Ledger(service.name)
         self._logs = Logs(installation)
         reader = Reader(installation.prefix, service.consumes)
-        self._batches = Batches(database, self._ledger, self._logs, Effects(service, database), reader)
+        effects = Effects(service, database, acts_from=acts_from)
+        self._batches = Batches(database, self._ledger, self._logs, effects, reader)
         self._assignment = Assignment(
             database, self._ledger, self._logs, self.halts, prefix=installation.prefix, compacted=reader.compacted
         )
