@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from rich.table import Table
 
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
-from taiwa.cli.environment import Operated, operated, service_password
+from taiwa.cli.environment import Operated, at_terminal, operated, service_password
+from taiwa.cli.messages import name_of
 from taiwa.mendable import Mendable
 from taiwa.services import SERVICES, WITH_CLOCK, make_topics, migrations_of, require_known
 from taiwa_contracts.topics import TOPICS, Topic
+
+if TYPE_CHECKING:
+    from chassis.restored import Published
+
+T = TypeVar("T")
 
 ServicesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[SERVICE]…", help="Only these; without one, all services.")
@@ -71,14 +79,18 @@ def topics(state: StateOption, *, as_json: JsonOption = False) -> None:
 relay = typer.Typer(help="The relay of a service: from its event log to Kafka.", no_args_is_help=True)
 app.add_typer(relay, name="relay")
 
+LOST_SHOWN = 30
+"""Lost facts that are shown at the terminal; JSON has all."""
+
 
 @relay.callback()
 def _group() -> None:
     """Keep ``rebase`` a command of its own although it is the only one."""
 
 
-def _of_service(topic: Topic, service: str) -> bool:
-    return topic.name.startswith(f"{service}.")
+def topics_of(service: str) -> list[Topic]:
+    """Return the topics a service publishes to."""
+    return [topic for topic in TOPICS if topic.name.startswith(f"{service}.")]
 
 
 @relay.command("rebase")
@@ -104,38 +116,88 @@ def relay_rebase(service: str, state: StateOption, *, as_json: JsonOption = Fals
 
 @app.command()
 def republish(
-    service: str,
     state: StateOption,
+    services: Annotated[list[str] | None, typer.Argument(metavar="SERVICE…", help="Whose topics.")] = None,
     *,
+    every: Annotated[bool, typer.Option("--all", help="The topics of all services.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a service's topics anew and publish its whole event log again, after Kafka was lost. Asks first."""
-    require_known(service)
-    where = operated(state)
-    from chassis.topics import TopicSpec  # noqa: PLC0415 - see above
+    """Make a service's topics anew and publish its whole event log again. Asks first.
 
-    topics = [TopicSpec(topic.name, topic.compacted) for topic in TOPICS if _of_service(topic, service)]
-    if not topics:
-        raise Mendable(f"{service} publishes nothing.", "Choose a service with topics: see `taiwa contracts --help`")
-    names = ", ".join(topic.name for topic in topics)
-    if not yes and not typer.confirm(f"Delete {names} in Kafka and publish them again from the event log?"):
+    After Kafka was lost (--all), or the service's database was restored from an earlier time. Nobody is notified twice.
+    """
+    chosen = [name for name in SERVICES if topics_of(name)] if every else services or []
+    for name in chosen:
+        require_known(name)
+        if not topics_of(name):
+            raise Mendable(f"{name} publishes nothing.", "Choose a service with topics: see `taiwa contracts --help`")
+    if not chosen:
+        raise Mendable("No service is named.", "Name one, or all: taiwa republish --all")
+    where = operated(state)
+    names = ", ".join(topic.name for name in chosen for topic in topics_of(name))
+    sure = dry_run or yes or typer.confirm(f"Delete {names} in Kafka and publish them again from the event logs?")
+    if not sure:
         console.print("Nothing was changed.")
         raise typer.Exit(1)
-
-    async def work() -> int:
-        from chassis.repair import republish as publish_again  # noqa: PLC0415 - see above
-
-        return await publish_again(where.require_admin(), where.settings, service, topics, WITH_CLOCK)
-
-    count = _repaired(work())
+    found = _repaired(_republished(where, chosen, dry_run=dry_run))
     if as_json:
-        print_json({"service": service, "topics": [topic.name for topic in topics], "events": count})
+        print_json([_republished_as_json(name, it) for name, it in found.items()])
         return
-    console.print(f"{names}: {count} events are published again.", highlight=False)
+    for name, it in found.items():
+        _tell_republished(name, it, dry_run=dry_run)
 
 
-def _repaired(work: Coroutine[None, None, int]) -> int:
+async def _republished(where: Operated, services: list[str], *, dry_run: bool) -> dict[str, Published]:
+    from chassis import restored  # noqa: PLC0415 - see above
+    from chassis.topics import TopicSpec  # noqa: PLC0415 - see above
+
+    done = {}
+    for name in services:
+        specs = [TopicSpec(topic.name, topic.compacted) for topic in topics_of(name)]
+        given = (where.require_admin(), where.settings, name, specs)
+        if dry_run:
+            done[name] = await restored.would_publish_again(*given)
+        else:
+            done[name] = await restored.publish_again(*given, WITH_CLOCK, by=at_terminal(), reason="taiwa republish")
+    return done
+
+
+def _republished_as_json(service: str, it: Published) -> dict[str, object]:
+    return {
+        "service": service,
+        "topics": [topic.name for topic in topics_of(service)],
+        "events": it.events,
+        "lost": [asdict(fact) for fact in it.lost],
+        "went_back": dict(it.went_back),
+    }
+
+
+def _tell_republished(service: str, it: Published, *, dry_run: bool) -> None:
+    are = "would be" if dry_run else "are"
+    names = ", ".join(topic.name for topic in topics_of(service))
+    console.print(f"{names}: {it.events} events {are} published again.", highlight=False)
+    if not it.lost:
+        return
+    console.print(
+        f"[red]{len(it.lost)} facts were published and are not in the log of {service}[/]: its database was restored "
+        "from an earlier time. What follows from them elsewhere stays; tell whom it concerns, and enter them again:",
+        highlight=False,
+    )
+    table = Table("Event", "Municipality", "Aggregate", "Version", "Occurred")
+    for fact in it.lost[:LOST_SHOWN]:
+        table.add_row(
+            name_of(fact.type), fact.municipality, fact.aggregate, str(fact.version), fact.occurred_at.isoformat()
+        )
+    console.print(table)
+    if len(it.lost) > LOST_SHOWN:
+        console.print(f"… and {len(it.lost) - LOST_SHOWN} more: --json has all.")
+    for consumer in it.went_back:
+        console.print(f"Projections of {consumer} hold lost facts: taiwa rebuild --list, then rebuild them.")
+
+
+def _repaired(work: Coroutine[None, None, T]) -> T:
     from chassis.repair import RepairError  # noqa: PLC0415 - see above
 
     try:
