@@ -1,9 +1,10 @@
-"""P3 and P4: records a second from Kafka into a projection, with versions and offsets in the same transaction."""
+"""P3, P4, P18: records a second from Kafka into a projection, with versions and offsets in the same transaction."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from time import perf_counter
 from typing import Any
@@ -11,12 +12,17 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from faststream.kafka import KafkaBroker
+from faststream.kafka import TopicPartition as Assigned
 
-from chassis.consumer import Consumer
-from chassis.database import database_name
+from chassis.consumer import Consumer, hosting
+from chassis.database import Database, database_name
+from chassis.kafka import cluster_id
+from chassis.settings import InstallationSettings
 from chassis.testing import Installation
 from tests.integration.messaging.facts import ThingMadeV1
 from tests.integration.messaging.services import Toy
+from tests.performance.processes import process
 
 FETCH = 1000
 
@@ -59,41 +65,95 @@ async def empty(sink: Toy) -> None:
 
 
 async def reference(installation: Installation, sink: Toy, rows: int) -> float:
-    """A plain loop: getmany, decode, the same statements, one transaction a fetch."""
+    """The rate of the plain loop over what is on the topic, from its second fetch on."""
     await empty(sink)
-    topic = f"{installation.settings.prefix}source.events"
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=installation.settings.kafka, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    partitions = [TopicPartition(topic, number) for number in range(12)]
-    consumer.assign(partitions)
-    await consumer.start()
-    async with sink.worker.scoped("*") as connection:
-        await connection.execute(
-            "INSERT INTO offsets (consumer, topic, partition, next, cluster_id, generation) "
-            "SELECT 'reference', 'source.events', n, 0, '', 1 FROM generate_series(0, 11) AS n"
-        )
-    try:
-        await consumer.seek_to_beginning(*partitions)
-        count, began = 0, 0.0
-        total = 0
+    settings = installation.settings
+    async with _client(settings) as client:
+        await begin_at(sink, "reference", dict.fromkeys(range(12), 0))
+        await client.seek_to_beginning(*client.assignment())
+        count, total, began = 0, 0, 0.0
         while total < rows:
-            fetched = await consumer.getmany(timeout_ms=500, max_records=FETCH)
-            if not fetched:
-                continue
-            await _apply(sink, fetched)
-            done = sum(map(len, fetched.values()))
+            done = await _turn(client, sink.worker)
             total += done
             if began:
                 count += done
-            else:
+            elif done:
                 began = perf_counter()
         return count / (perf_counter() - began)
+
+
+@contextlib.asynccontextmanager
+async def _client(settings: InstallationSettings) -> AsyncIterator[AIOKafkaConsumer]:
+    client = AIOKafkaConsumer(bootstrap_servers=settings.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+    client.assign([TopicPartition(f"{settings.prefix}source.events", number) for number in range(12)])
+    await client.start()
+    try:
+        yield client
     finally:
-        await consumer.stop()
+        await client.stop()
 
 
-async def _apply(sink: Toy, fetched: dict[TopicPartition, list[Any]]) -> None:
+async def _turn(client: AIOKafkaConsumer, database: Database) -> int:
+    """A plain loop's turn: getmany, decode, the same statements, one transaction a fetch."""
+    fetched = await client.getmany(timeout_ms=500, max_records=FETCH)
+    if fetched:
+        await _apply(database, fetched)
+    return sum(len(records) for records in fetched.values())
+
+
+async def consume_for_ever(settings: InstallationSettings, database: Database) -> None:
+    """The plain loop from the offsets that stand in the table, until it is killed."""
+    async with _client(settings) as client:
+        async with database.scoped("*") as connection:
+            places = await connection.fetch("SELECT partition, next FROM offsets WHERE consumer = 'reference'")
+        for number, at in places:
+            client.seek(TopicPartition(f"{settings.prefix}source.events", number), at)
+        while True:
+            await _turn(client, database)
+
+
+async def begin_at(sink: Toy, consumer: str, places: Mapping[int, int], cluster: str = "") -> None:
+    """Let a consumer begin at these offsets of the source's topic."""
+    async with sink.worker.scoped("*") as connection:
+        await connection.execute(
+            "INSERT INTO offsets (consumer, topic, partition, next, cluster_id, generation) "
+            "SELECT $1, 'source.events', p.partition, p.next, $4, 1 "
+            "FROM unnest($2::int[], $3::bigint[]) AS p (partition, next)",
+            consumer,
+            list(places),
+            list(places.values()),
+            cluster,
+        )
+
+
+async def together(source: Toy, sink: Toy, rows: int, *, plain: bool) -> float:
+    """P18: events a second from the log into the projection, relay and consumer in a process each."""
+    installation = source.installation
+    settings = installation.settings
+    await empty(sink)
+    async with _client(settings) as client:
+        ends = {place.partition: end for place, end in (await client.end_offsets(client.assignment())).items()}
+    name = "reference" if plain else "sink"
+    await begin_at(sink, name, ends, await cluster_id(settings))
+    async with source.worker.scoped("*") as connection:
+        await connection.execute("DELETE FROM relay_place")
+    begin: int = sum(ends.values())
+
+    async def done() -> int:
+        total = await sink.value("SELECT sum(next) FROM offsets WHERE consumer = $1 AND topic = 'source.events'", name)
+        return int(total) - begin
+
+    roles = ("plain-consumer", "plain-relay") if plain else ("consumer", "relay")
+    async with process(installation, roles[0]), process(installation, roles[1]):
+        while not (first := await done()):
+            await asyncio.sleep(0.02)
+        began = perf_counter()
+        while await done() < rows:
+            await asyncio.sleep(0.05)
+        return (rows - first) / (perf_counter() - began)
+
+
+async def _apply(database: Database, fetched: dict[TopicPartition, list[Any]]) -> None:
     newest: dict[str, tuple[str, str, int, int, UUID]] = {}
     decoded: list[tuple[str, int, UUID]] = []
     for records in fetched.values():
@@ -106,7 +166,7 @@ async def _apply(sink: Toy, fetched: dict[TopicPartition, list[Any]]) -> None:
             municipality, aggregate = headers["ce_municipality"].decode(), headers["ce_subject"].decode()
             decoded.append((aggregate, version, event_id))
             newest[aggregate] = (municipality, event.thing_id, event.size, version, event_id)
-    async with sink.worker.scoped("*") as connection:
+    async with database.scoped("*") as connection:
         places = {place.partition: records[-1].offset + 1 for place, records in fetched.items()}
         at: dict[int, int] = {row[0]: row[1] for row in await connection.fetch(_LOCK, list(places))}
         if any(at[place.partition] != records[0].offset for place, records in fetched.items()):
@@ -121,6 +181,37 @@ async def _apply(sink: Toy, fetched: dict[TopicPartition, list[Any]]) -> None:
         await connection.execute(
             _ADVANCE_AND_MOVE, list(places), list(places.values()), towns, list(newest), numbers, events
         )
+
+
+async def plain_hosted(installation: Installation, sink: Toy, rows: int) -> float:
+    """The plain loop's turn, hosted by FastStream as raw batches."""
+    await empty(sink)
+    settings = installation.settings
+    await begin_at(sink, "reference", dict.fromkeys(range(12), 0))
+    broker = KafkaBroker(settings.kafka, logger=None, apply_types=False)
+    done: asyncio.Queue[tuple[float, int]] = asyncio.Queue()
+
+    @broker.subscriber(
+        partitions=[Assigned(f"{settings.prefix}source.events", number) for number in range(12)],
+        batch=True, max_records=FETCH, auto_offset_reset="earliest", parser=hosting._parse, decoder=hosting._decode,
+    )  # fmt: skip
+    async def turn(records: Sequence[Any]) -> None:
+        fetched: dict[TopicPartition, list[Any]] = {}
+        for record in records:
+            fetched.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+        await _apply(sink.worker, fetched)
+        done.put_nowait((perf_counter(), len(records)))
+
+    await broker.start()
+    try:
+        began, total = await done.get()
+        at, count = began, 0
+        while total + count < rows:
+            at, some = await done.get()
+            count += some
+        return count / (at - began)
+    finally:
+        await broker.stop()
 
 
 async def hosted(sink: Toy, rows: int) -> float:
@@ -138,8 +229,6 @@ async def hosted(sink: Toy, rows: int) -> float:
 async def bare(installation: Installation, sink: Toy, rows: int) -> float:
     """The same work on a bare aiokafka client: what hosting by FastStream costs."""
     await empty(sink)
-    from chassis.consumer import Consumer  # noqa: PLC0415  only here
-
     settings = installation.settings
     consumer = Consumer(sink.service, sink.worker, settings)
     counted = _Counted(consumer)

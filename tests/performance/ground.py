@@ -9,10 +9,13 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
+import asyncpg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from chassis.municipality import check_digit
 from chassis.testing import MIDORI, Installation, fresh_installation
 from chassis.transaction import key_hash, new_id
 from taiwa.local import jars, ports
@@ -21,6 +24,9 @@ from taiwa.local.postgres import Postgres
 from tests.installation.backing import GIVEN_KAFKA, GIVEN_POSTGRES
 from tests.integration.messaging.facts import ThingMadeV1
 from tests.integration.messaging.services import Toy, sink_service, source_service, toy
+
+TOWNS = tuple(f"{number}{check_digit(str(number))}" for number in range(99_980, 99_990))
+"""Ten codes of no real municipality."""
 
 NOTE = "新しい庁内システムの使い方について、各課の推進リーダーから寄せられた質問と回答をまとめました。" * 4
 """Makes a payload of about 590 bytes of UTF-8."""
@@ -39,22 +45,22 @@ def servers() -> Iterator[tuple[str, str]]:
         run = Path(folder)
         postgres = Postgres(run / "postgres", ports.free_port(), durable=True)
         kafka = Kafka(run / "kafka", ports.free_port(), ports.free_port(), jars.fetch(jars.locked(), jars.folder()))
-        postgres.start()
-        kafka.start()
         try:
+            postgres.start()
+            kafka.start()
             yield postgres.url, kafka.bootstrap
-        finally:
+        finally:  # also where the bench is interrupted: see __main__
             kafka.stop()
             postgres.stop()
 
 
 @asynccontextmanager
-async def pair(url: str, kafka: str) -> AsyncIterator[tuple[Installation, Toy, Toy]]:
-    """A source and a sink that copies without reacting."""
+async def pair(url: str, kafka: str, *, reacts: bool = False) -> AsyncIterator[tuple[Installation, Toy, Toy]]:
+    """A source and a sink that copies, without reacting unless that is wanted."""
     async with (
         fresh_installation(url, kafka) as installation,
         toy(source_service(installation), installation) as source,
-        toy(sink_service(installation, reacts=False), installation) as sink,
+        toy(sink_service(installation, reacts=reacts), installation) as sink,
     ):
         for it in (source.api, source.worker, sink.api, sink.worker):
             it.simulated_clock = False  # as in production: no round trip to ask for the town's time
@@ -66,19 +72,19 @@ INSERT INTO event_log (event_id, municipality, topic, type, aggregate, version, 
                        actor_kind, actor_id, payload)
 SELECT uuidv7(), $1, 'source.events', $2, 'thing/t' || a.number, v.version, a.hash, now(), uuidv7(), 'system', 'bench',
        '{"thing_id":"t' || a.number || '","size":' || v.version || ',"note":"' || $3 || '"}'
-FROM generate_series(1, $4::int) AS v (version), unnest($5::int[], $6::int[]) AS a (number, hash)
+FROM generate_series($7::int + 1, $7::int + $4::int) AS v (version), unnest($5::int[], $6::int[]) AS a (number, hash)
 ORDER BY v.version, a.number
 """
 
 
-async def fill_log(source: Toy, rows: int) -> int:
-    """Put about ``rows`` events of 20,000 things into the source's log; gives how many."""
+async def fill_log(source: Toy, rows: int, *, begin: int = 0) -> int:
+    """Put about ``rows`` events of 20,000 things, above version ``begin``, into the source's log; gives how many."""
     versions = max(1, rows // AGGREGATES)
     numbers = list(range(AGGREGATES))
     hashes = [key_hash(MIDORI, f"thing/t{number}") for number in numbers]
     async with source.worker.scoped("*") as connection:
         await connection.execute("SET LOCAL statement_timeout = '10min'")
-        await connection.execute(_FILL, MIDORI, ThingMadeV1.TYPE, NOTE, versions, numbers, hashes)
+        await connection.execute(_FILL, MIDORI, ThingMadeV1.TYPE, NOTE, versions, numbers, hashes, begin)
     return versions * AGGREGATES
 
 
@@ -124,3 +130,81 @@ async def fill_topic(installation: Installation, rows: int) -> int:
     finally:
         await producer.stop()
     return versions * AGGREGATES
+
+
+@asynccontextmanager
+async def database(installation: Installation, name: str) -> AsyncIterator[str]:
+    """A database of its own for others than our services; gives a superuser's URL."""
+    full = f"{installation.settings.prefix}{name}"
+    admin = await asyncpg.connect(installation.admin_url)
+    try:
+        await admin.execute(f'CREATE DATABASE "{full}"')
+        yield f"{installation.admin_url.rpartition('/')[0]}/{full}"
+    finally:
+        await admin.execute(f'DROP DATABASE IF EXISTS "{full}" WITH (FORCE)')
+        await admin.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a topic holds of a run: events a second by the broker's clock, and how they lie per key."""
+
+    rate: float
+    records: int
+    inverted: int
+    repeated: int
+
+
+async def ends(installation: Installation, topic: str) -> dict[TopicPartition, int]:
+    """Where a topic's partitions end."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=installation.settings.kafka)
+    await consumer.start()
+    try:
+        places = [TopicPartition(f"{installation.settings.prefix}{topic}", number) for number in range(12)]
+        found: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def watch(installation: Installation, begin: dict[TopicPartition, int], rows: int) -> Seen:
+    """Read a topic from ``begin`` until it has ``rows`` different events: different ``thing_id`` or ``size``."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=installation.settings.kafka, enable_auto_commit=False)
+    consumer.assign(list(begin))
+    await consumer.start()
+    newest: dict[str, int] = {}
+    known: set[tuple[str, int]] = set()
+    first, last, records, inverted = 0, 0, 0, 0
+    try:
+        for place, at in begin.items():
+            consumer.seek(place, at)
+        while len(known) < rows:
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                for record in batch:
+                    event = ThingMadeV1.read(record.value)
+                    first, last = min(first or record.timestamp, record.timestamp), max(last, record.timestamp)
+                    records += 1
+                    if (event.thing_id, event.size) not in known:
+                        known.add((event.thing_id, event.size))
+                        inverted += event.size < newest.get(event.thing_id, 0)
+                    newest[event.thing_id] = max(event.size, newest.get(event.thing_id, 0))
+    finally:
+        await consumer.stop()
+    return Seen(rows / max(0.001, (last - first) / 1000), records, inverted, records - len(known))
+
+
+async def keys(installation: Installation, topic: str) -> list[str]:
+    """The keys of all records of a topic."""
+    found: list[str] = []
+    end = await ends(installation, topic)
+    consumer = AIOKafkaConsumer(bootstrap_servers=installation.settings.kafka, enable_auto_commit=False)
+    consumer.assign(list(end))
+    await consumer.start()
+    try:
+        await consumer.seek_to_beginning(*end)
+        while len(found) < sum(end.values()):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                found += [record.key.decode() for record in batch]
+    finally:
+        await consumer.stop()
+    return found

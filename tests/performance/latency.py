@@ -1,71 +1,98 @@
-"""P8: time from the start of a command to its committed projection, beside a plain pipeline; one process."""
+"""P8, P9, P13, P14, P16: time from the start of a command to its committed projection; all in one process."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from statistics import quantiles
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from statistics import median, quantiles
 from time import perf_counter, process_time
 from typing import Any
 from uuid import UUID
 
+import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from chassis.testing import MIDORI, Installation
 from chassis.transaction import key_hash, new_id
 from tests.integration.messaging.facts import ThingMadeV1
 from tests.integration.messaging.services import Toy
-from tests.performance.ground import NOTE
+from tests.performance.ground import NOTE, TOWNS
 
-SECONDS = 6
+SECONDS = 6.0
 AT_ONCE = 64
 """Commands in hand at most; a machine that cannot keep up makes both sides wait alike."""
 
 WARM = 1.5
 """Seconds at the start that are not counted."""
 
-_serial = iter(range(10**9))
+_serial = count()
+
+Took = list[tuple[float, float]]
+"""When each began, in seconds from the start, and the milliseconds it took."""
 
 
 class Clock:
-    """When each thing's command began, and how long it took to be projected."""
+    """When each thing's command began, and how long it took to be projected, by label."""
 
     def __init__(self) -> None:
-        self.began: dict[str, float] = {}
-        self.took: list[float] = []
+        self.began: dict[str, tuple[float, str]] = {}
+        self.took: dict[str, Took] = defaultdict(list)
         self.busy = 0.0
         """Share of one core that this process used."""
-        self._from = perf_counter() + WARM
+        self.start = perf_counter()
+
+    def begin(self, thing: str, label: str) -> None:
+        """A command begins now."""
+        self.began[thing] = perf_counter(), label
 
     def projected(self, thing: str) -> None:
         """A thing's projection is committed."""
-        began = self.began.pop(thing, None)
-        if began is not None and began > self._from:
-            self.took.append((perf_counter() - began) * 1000)
+        began, label = self.began.pop(thing, (0.0, ""))
+        if began > self.start + WARM:
+            self.took[label].append((began - self.start, (perf_counter() - began) * 1000))
 
-    def percentile(self, per_cent: int) -> float:
+    def percentile(self, per_cent: int, label: str = "") -> float:
         """Milliseconds."""
-        return quantiles(self.took, n=100)[per_cent - 1]
+        return percentile([took for _, took in self.took[label]], per_cent)
 
 
-async def drive(clock: Clock, per_second: int, command: Callable[[str], Awaitable[None]]) -> None:
+def percentile(figures: Sequence[float], per_cent: int) -> float:
+    """Of a hundred equal parts."""
+    return quantiles(figures, n=100)[per_cent - 1]
+
+
+Command = Callable[[str, int], Awaitable[None]]
+"""Carries out the command of a thing, the ``int``-th of the run."""
+
+
+async def drive(
+    clock: Clock,
+    per_second: int,
+    command: Command,
+    *,
+    seconds: float = SECONDS,
+    label: Callable[[int], str] = lambda _: "",
+    thing: Callable[[int], str] | None = None,
+) -> None:
     """Begin commands at a steady rate, whether the ones before are done or not; wait for the last projections."""
     running: set[asyncio.Task[None]] = set()
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(thing: str) -> None:
+    async def one(name: str, number: int) -> None:
         async with room:
-            await command(thing)
+            await command(name, number)
 
     began, used = perf_counter(), process_time()
-    for number in range(per_second * SECONDS):
+    for number in range(int(per_second * seconds)):
         ahead = began + number / per_second - perf_counter()
         if ahead > 0:
             await asyncio.sleep(ahead)
-        thing = f"l{next(_serial)}"
-        clock.began[thing] = perf_counter()
-        task = asyncio.ensure_future(one(thing))
+        name = f"l{next(_serial)}" if thing is None else thing(number)
+        clock.begin(name, label(number))
+        task = asyncio.ensure_future(one(name, number))
         running.add(task)
         task.add_done_callback(running.discard)
     await asyncio.gather(*running)
@@ -75,30 +102,28 @@ async def drive(clock: Clock, per_second: int, command: Callable[[str], Awaitabl
         await asyncio.sleep(0.02)
 
 
-async def ours(source: Toy, sink: Toy, per_second: int) -> Clock:
-    """Relay and consumer as they are."""
+@contextlib.asynccontextmanager
+async def pipeline(source: Toy, sink: Toy, clock: list[Clock]) -> Any:
+    """Relay and consumer as they are; the newest clock of the list is told what was projected."""
     source.relay()
     consumer = sink.consumer()
-    await _flowing(source, sink)
-    clock = Clock()
     together = consumer._batches.together
 
     async def timed(deliveries: Any) -> None:
         await together(deliveries)
-        for delivery in deliveries:
-            for record in delivery.records:
-                clock.projected(record.received.event.thing_id)
+        if clock:
+            for delivery in deliveries:
+                for record in delivery.records:
+                    if record.received is not None:
+                        clock[-1].projected(record.received.event.thing_id)
 
     consumer._batches.together = timed  # type: ignore[method-assign]  # the moment of the commit is measured there
-
-    async def command(thing: str) -> None:
-        async with source.api.transaction(MIDORI, source.SYSTEM) as transaction:
-            transaction.emit(ThingMadeV1(thing_id=thing, note=NOTE), version=1)
-
-    await drive(clock, per_second, command)
-    await source.stop()
-    await sink.stop()
-    return clock
+    try:
+        await _flowing(source, sink)
+        yield
+    finally:
+        await source.stop()
+        await sink.stop()
 
 
 async def _flowing(source: Toy, sink: Toy) -> None:
@@ -106,6 +131,108 @@ async def _flowing(source: Toy, sink: Toy) -> None:
     await source.make(thing, 1)
     while not await sink.value("SELECT true FROM copies WHERE thing_id = $1", thing):
         await asyncio.sleep(0.05)
+
+
+async def ours(source: Toy, sink: Toy, per_second: int, seconds: float = SECONDS) -> Clock:
+    """Relay and consumer as they are."""
+    clocks: list[Clock] = []
+    async with pipeline(source, sink, clocks):
+        clocks.append(clock := Clock())
+
+        async def command(thing: str, _: int) -> None:
+            async with source.api.transaction(MIDORI, source.SYSTEM) as transaction:
+                transaction.emit(ThingMadeV1(thing_id=thing, note=NOTE), version=1)
+
+        await drive(clock, per_second, command, seconds=seconds)
+    return clock
+
+
+async def towns(source: Toy, sink: Toy, per_second: int, seconds: float) -> tuple[float, float]:
+    """Ten towns, of which the first sends half of all: the slowest town's p99 and the median town's."""
+    clocks: list[Clock] = []
+    rest = TOWNS[1:]
+
+    def town(number: int) -> str:
+        return TOWNS[0] if number % 2 else rest[number // 2 % len(rest)]
+
+    async with pipeline(source, sink, clocks):
+        clocks.append(clock := Clock())
+
+        async def command(thing: str, number: int) -> None:
+            async with source.api.transaction(town(number), source.SYSTEM) as transaction:
+                transaction.emit(ThingMadeV1(thing_id=thing, note=NOTE), version=1)
+
+        await drive(clock, per_second, command, seconds=seconds, label=town)
+    each = [clock.percentile(99, it) for it in TOWNS]
+    return max(each), median(each)
+
+
+KEYS = 1_000
+"""Things whose versions rise in P14; each hundredth is held."""
+
+
+async def healthy(source: Toy, sink: Toy, per_second: int, seconds: float, *, poisoned: bool) -> float:
+    """The p99 of healthy keys, with a dead letter before each hundredth key or with none."""
+    batch = f"h{next(_serial)}-"
+    held = range(0, KEYS, 100) if poisoned else range(0)
+    clocks: list[Clock] = []
+    async with pipeline(source, sink, clocks):
+        for number in held:
+            await source.installation.publish(
+                ThingMadeV1(thing_id=f"{batch}{number}"), headers={"ce_time": "at some time"}
+            )
+        while await sink.value("SELECT count(*) FROM dead_letters WHERE closed_at IS NULL") < len(held):
+            await asyncio.sleep(0.05)
+        clocks.append(clock := Clock())
+
+        async def command(thing: str, number: int) -> None:
+            version = number // KEYS + (2 if number % KEYS in held else 1)
+            async with source.api.transaction(MIDORI, source.SYSTEM) as transaction:
+                transaction.emit(ThingMadeV1(thing_id=thing, note=NOTE), version=version)
+
+        await drive(
+            clock,
+            per_second,
+            command,
+            seconds=seconds,
+            label=lambda number: "held" if number % KEYS in held else "",
+            thing=lambda number: f"{batch}{number % KEYS}",
+        )
+    async with sink.worker.scoped("*") as connection:
+        await connection.execute("DELETE FROM dead_letters")
+        await connection.execute("UPDATE offsets SET open_letters = 0")
+    return clock.percentile(99)
+
+
+async def soak(source: Toy, sink: Toy, per_second: int, minutes: float) -> tuple[tuple[float, float], ...]:
+    """The last quarter's p99 and memory (MB), and the first quarter's."""
+    clocks: list[Clock] = []
+    memory: Took = []
+    seconds = minutes * 60
+    async with pipeline(source, sink, clocks):
+        clocks.append(clock := Clock())
+
+        async def watch() -> None:
+            process = psutil.Process()
+            while True:
+                memory.append((perf_counter() - clock.start, process.memory_info().rss / 1e6))
+                await asyncio.sleep(1)
+
+        watching = asyncio.create_task(watch())
+
+        async def command(thing: str, _: int) -> None:
+            async with source.api.transaction(MIDORI, source.SYSTEM) as transaction:
+                transaction.emit(ThingMadeV1(thing_id=thing, note=NOTE), version=1)
+
+        await drive(clock, per_second, command, seconds=seconds)
+        watching.cancel()
+
+    def quarter(number: int) -> tuple[float, float]:
+        begin, end = WARM + (seconds - WARM) * (number - 1) / 4, WARM + (seconds - WARM) * number / 4
+        took = [it for at, it in clock.took[""] if begin <= at < end]
+        return percentile(took, 99), median(it for at, it in memory if begin <= at < end)
+
+    return quarter(4), quarter(1)
 
 
 _INSERT = """
@@ -126,11 +253,12 @@ ON CONFLICT (consumer, topic, partition) DO UPDATE SET next = excluded.next
 """
 
 
-async def reference(installation: Installation, source: Toy, sink: Toy, per_second: int) -> Clock:
+async def reference(
+    installation: Installation, source: Toy, sink: Toy, per_second: int, seconds: float = SECONDS
+) -> Clock:
     """A plain pipeline with an in-process wake-up: position above the last, send_batch, getmany, one transaction."""
     settings = installation.settings
     topic = f"{settings.prefix}sink.events"  # which the sink does not consume
-    clock = Clock()
     wake = asyncio.Event()
     stop = False
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", enable_idempotence=True)
@@ -144,6 +272,7 @@ async def reference(installation: Installation, source: Toy, sink: Toy, per_seco
         await consumer.position(partition)
     async with source.worker.scoped("*") as connection:
         last = await connection.fetchval("SELECT coalesce(max(position), 0) FROM event_log")
+    clock = Clock()
 
     async def relay() -> None:
         nonlocal last
@@ -185,7 +314,7 @@ async def reference(installation: Installation, source: Toy, sink: Toy, per_seco
             for thing in things:
                 clock.projected(thing)
 
-    async def command(thing: str) -> None:
+    async def command(thing: str, _: int) -> None:
         async with source.api.scoped(MIDORI) as connection:
             event_id: UUID = new_id()
             await connection.execute(
@@ -201,7 +330,7 @@ async def reference(installation: Installation, source: Toy, sink: Toy, per_seco
 
     loops = [asyncio.create_task(relay()), asyncio.create_task(consume())]
     try:
-        await drive(clock, per_second, command)
+        await drive(clock, per_second, command, seconds=seconds)
     finally:
         stop = True
         wake.set()

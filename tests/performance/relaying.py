@@ -1,16 +1,25 @@
-"""P1 and P2: rows a second from the event log to Kafka, beside pipelined loops with the same rows and headers."""
+"""P1, P2, P11, P12: rows a second from log to Kafka, beside pipelined loops with the same rows and headers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from statistics import median
 from time import perf_counter
 from typing import Any
 
+import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from chassis.testing import Installation
+from chassis.database import Database
+from chassis.relay.log import EventLog
+from chassis.settings import InstallationSettings
+from chassis.testing import MIDORI, Installation
+from chassis.transaction import key_hash
+from tests.integration.messaging.facts import ThingMadeV1
 from tests.integration.messaging.services import Toy
+from tests.performance.ground import NOTE
 
 PAGE = 1000
 
@@ -64,15 +73,20 @@ async def _send_each(producer: AIOKafkaProducer, topic: str, rows: list[Any]) ->
 
 
 async def reference(installation: Installation, source: Toy, send: Send) -> float:
+    """The rate of the plain loop, from its first page on."""
+    return await publish_all(installation.settings, source.worker, send)
+
+
+async def publish_all(settings: InstallationSettings, database: Database, send: Send = _send_batches) -> float:
     """A plain loop: read a page by position while the one before is sent; no place, no windows, no leadership."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=installation.settings.kafka, acks="all", enable_idempotence=True, max_batch_size=900_000
+        bootstrap_servers=settings.kafka, acks="all", enable_idempotence=True, max_batch_size=900_000
     )
     await producer.start()
-    topic = f"{installation.settings.prefix}source.events"
+    topic = f"{settings.prefix}source.events"
     count, began = 0, 0.0
     try:
-        async with source.worker.scoped("*") as connection:
+        async with database.scoped("*") as connection:
             rows = await connection.fetch(_PAGE, 0, PAGE)
             while rows:
                 following = asyncio.create_task(connection.fetch(_PAGE, rows[-1]["position"], PAGE))
@@ -92,7 +106,8 @@ async def ours(source: Toy, rows: int) -> float:
     async with source.worker.scoped("*") as connection:
         await connection.execute("DELETE FROM relay_place")
     relay = source.relay()
-    relay._published = counted = Published(rows)
+    counted = Published(rows)
+    relay._published = counted  # type: ignore[assignment]  # stands where a Counter stands
     try:
         return await counted.rate()
     finally:
@@ -130,3 +145,75 @@ def batched(installation: Installation, source: Toy) -> Callable[[], Awaitable[f
 def one_by_one(installation: Installation, source: Toy) -> Callable[[], Awaitable[float]]:
     """The reference of P2."""
     return lambda: reference(installation, source, _send_each)
+
+
+_FLOOD = """
+INSERT INTO event_log (event_id, municipality, topic, type, aggregate, version, key_hash, occurred_at, correlation_id,
+                       actor_kind, actor_id, payload)
+SELECT uuidv7(), $1, 'source.events', $2, 'thing/f' || a.number, 1, a.hash, now(), uuidv7(), 'system', 'bench', $3
+FROM unnest($4::int[], $5::int[]) AS a (number, hash)
+"""
+CHUNK = 100
+"""Events of one transaction of the flood."""
+
+
+async def _flood(source: Toy, per_second: int, until: asyncio.Event) -> None:
+    payload = ThingMadeV1(thing_id="f", note=NOTE).write()
+    number = 0
+    began = perf_counter()
+    while not until.is_set():
+        names = range(number, number + CHUNK)
+        hashes = [key_hash(MIDORI, f"thing/f{name}") for name in names]
+        async with source.api.scoped(MIDORI) as connection:
+            await connection.execute(_FLOOD, MIDORI, ThingMadeV1.TYPE, payload, list(names), hashes)
+        source.api.committed.set()
+        number += CHUNK
+        await asyncio.sleep(max(0.0, began + number / per_second - perf_counter()))
+
+
+@contextlib.asynccontextmanager
+async def _open_elsewhere(source: Toy) -> AsyncIterator[None]:
+    """A transaction with an id that stays open in another database of the cluster."""
+    elsewhere = await asyncpg.connect(source.installation.admin_url)
+    try:
+        await elsewhere.execute("BEGIN; SELECT pg_current_xact_id()")
+        yield
+        await elsewhere.execute("ROLLBACK")
+    finally:
+        await elsewhere.close()
+
+
+async def polls(source: Toy, per_second: int, *, hold: float, seconds: float) -> float:
+    """The median milliseconds of the relay's looks at the log during the last ``seconds`` of ``hold``.
+
+    While ``hold`` lasts, a write transaction stays open in another database; 0: none, and ``seconds`` alone count.
+    """
+    took: list[tuple[float, float]] = []
+    looks = EventLog.open, EventLog.page
+
+    def timed(look: Any) -> Any:
+        async def looking(log: EventLog, *given: Any) -> Any:
+            began = perf_counter()
+            try:
+                return await look(log, *given)
+            finally:
+                took.append((began, perf_counter() - began))
+
+        return looking
+
+    done = asyncio.Event()
+    async with contextlib.AsyncExitStack() as stack:
+        if hold:
+            await stack.enter_async_context(_open_elsewhere(source))
+        EventLog.open, EventLog.page = (timed(look) for look in looks)  # type: ignore[method-assign]
+        try:
+            source.relay()
+            flood = asyncio.create_task(_flood(source, per_second, done))
+            await asyncio.sleep(max(hold, seconds + 1))
+            end = perf_counter()
+            done.set()
+            await flood
+        finally:
+            EventLog.open, EventLog.page = looks  # type: ignore[method-assign]
+            await source.stop()
+    return median(spent for began, spent in took if end - seconds <= began <= end) * 1000
