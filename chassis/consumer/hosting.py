@@ -22,6 +22,9 @@ from faststream.kafka.message import KafkaMessage
 POLL_MS = 500
 """Longest wait of one poll; records end it at once."""
 
+SESSION_MS, HEARTBEAT_MS = 10_000, 1_000
+"""A process that died is noticed after the one; those that live learn of it within the other."""
+
 METADATA_MS = 10_000
 """How soon topics that were made anew are noticed; the default is five minutes."""
 
@@ -66,6 +69,8 @@ class Hosting:
             batch=True,
             max_records=BATCH,
             batch_timeout_ms=5,
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
             ack_policy=AckPolicy.MANUAL,
             # Positions come from our own table: the listener seeks. Where the log has no such offset the client would
             # jump silently; the placement rule sees that.
