@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from taiwa.cli.application import JsonOption, StateOption, app, print_json
-from taiwa.cli.environment import Operated, operated, service_password
+from taiwa.cli.environment import Operated, operated, service_password, worker_connection
 from taiwa.local.doctor import Finding, examine
 from taiwa.local.environment import DEFAULT_PORTS
 from taiwa.local.state import State
 from taiwa.mendable import Mendable
-from taiwa.services import SERVICES
+from taiwa.services import SERVICES, WITH_CLOCK, migrations_of
+from taiwa_contracts.topics import TOPICS
+
+NEEDED_DISK_MEGABYTES = 2_000
+"""Below this much free space a day's growth or a backup may fill the disk."""
 
 
 @app.command()
@@ -40,9 +46,18 @@ def doctor(state: StateOption, *, as_json: JsonOption = False) -> None:
 
 
 async def _examine_running(where: Operated) -> list[Finding]:
-    findings = [await _find("Kafka", partial(_kafka, where))]
+    findings = [
+        await _find("Kafka", partial(_kafka, where)),
+        await _find("Topics", partial(_topics, where)),
+        await _find("Disk", partial(_disk, where)),
+    ]
     for service in SERVICES:
         findings.append(await _find(f"{service}: database", partial(_database, where, service)))
+        if findings[-1].well:
+            findings.append(await _find(f"{service}: tables", partial(_tables, where, service)))
+        if findings[-1].well and service in WITH_CLOCK:
+            findings.append(await _find(f"{service}: relay", partial(_relay, where, service)))
+            findings.append(await _find(f"{service}: consumer", partial(_consumer, where, service)))
         findings.append(await _find(f"{service}: answers", partial(_answers, service)))
     return findings
 
@@ -65,25 +80,126 @@ async def _kafka(where: Operated) -> str:
         ) from fault
 
 
+async def _topics(where: Operated) -> str:
+    from aiokafka.errors import KafkaError  # noqa: PLC0415 - as above
+
+    from chassis.topics import TopicSpec, verify_topics  # noqa: PLC0415 - as above
+
+    specs = [TopicSpec(topic.name, topic.compacted) for topic in TOPICS]
+    try:
+        problems = await asyncio.wait_for(verify_topics(where.settings, specs), 15)
+    except (KafkaError, OSError, TimeoutError) as fault:
+        raise Mendable("They cannot be looked at: Kafka does not answer.", "Start it.") from fault
+    if problems:
+        raise Mendable("; ".join(problems), _mend_of(problems[0], "Set what is named with kafka-configs."))
+    return f"{len(specs)}, as declared"
+
+
+async def _disk(where: Operated) -> str:
+    """Free space where this installation keeps its data, as far as it is on this machine."""
+    path = where.data or Path.cwd()
+    usage = shutil.disk_usage(path)
+    free = usage.free // 1_000_000
+    if free < NEEDED_DISK_MEGABYTES:
+        raise Mendable(
+            f"{free} MB are free in {path}; PostgreSQL and Kafka stop when there are none.",
+            "Free space or enlarge the disk; nothing that was answered is lost, and everything goes on by itself.",
+        )
+    return f"{free} MB free in {path}"
+
+
 async def _database(where: Operated, service: str) -> str:
+    """Whether it answers, keeps what it commits, is no pooler, and tells our time."""
     import asyncpg  # noqa: PLC0415 - the other checks spare its imports
 
-    from chassis.database import ALL_MUNICIPALITIES, Database  # noqa: PLC0415 - see above
+    from chassis.database import Database  # noqa: PLC0415 - see above
+    from chassis.fitness import database_problem, pooler_problem  # noqa: PLC0415 - see above
 
-    database = await Database.connect(where.settings, service, "worker", service_password(service), 1)
+    database = await Database.connect(where.settings, service, "worker", service_password(service), 2)
     try:
-        async with database.scoped(ALL_MUNICIPALITIES, read_only=True) as connection:
-            stop = await connection.fetchrow("SELECT reason, command FROM stops ORDER BY stopped_at LIMIT 1")
-            letters = await connection.fetchval("SELECT count(*) FROM dead_letters WHERE closed_at IS NULL")
+        async with database.pool.acquire() as connection:
+            problem = await database_problem(connection, where.settings)
+        problem = problem or await pooler_problem(database)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
-        raise Mendable(f"The database does not answer: {fault}", f"taiwa migrate {service}") from fault
+        raise Mendable(
+            f"It does not answer: {fault!r}", f"Start PostgreSQL; where it is new: taiwa migrate {service}"
+        ) from fault
     finally:
         await database.close()
-    if stop is not None:
-        raise Mendable(f"Consumption stands still: {stop['reason']}", stop["command"])
-    if letters:
-        raise Mendable(f"{letters} dead letters wait.", f"taiwa dead-letters list {service}")
-    return "no stop, no dead letter"
+    if problem:
+        raise Mendable(problem, _mend_of(problem, "Do what it says."))
+    return "answers, keeps what it commits, tells our time"
+
+
+async def _tables(where: Operated, service: str) -> str:
+    from chassis.fitness import migration_problem  # noqa: PLC0415 - see above
+    from chassis.migrations import wanted_migrations  # noqa: PLC0415 - see above
+
+    async with worker_connection(where.settings, service) as connection:
+        rows = await connection.fetch("SELECT name, checksum FROM schema_migrations")
+    done = {row["name"]: row["checksum"] for row in rows}
+    problem = migration_problem(service, done, wanted_migrations(service, migrations_of(service)))
+    if problem:
+        raise Mendable(problem, _mend_of(problem, f"taiwa migrate {service}"))
+    return f"{len(done)} migrations, as this version knows them"
+
+
+async def _relay(where: Operated, service: str) -> str:
+    """Whether log and topics belong together: no foreign cluster, no restored database."""
+    from aiokafka.errors import KafkaError  # noqa: PLC0415 - as above
+
+    from chassis.kafka import cluster_id  # noqa: PLC0415 - as above
+    from chassis.relay.fitting import misfit  # noqa: PLC0415 - as above
+    from chassis.relay.log import system_identifier  # noqa: PLC0415 - as above
+
+    topics = [topic.name for topic in TOPICS if topic.name.startswith(f"{service}.") and not topic.compacted]
+    republish, rebase = f"taiwa republish {service}", f"taiwa relay rebase {service}"
+    try:
+        async with worker_connection(where.settings, service) as connection:
+            place = await connection.fetchrow("SELECT system_identifier, cluster_id FROM relay_place")
+            if place is not None and place["system_identifier"] != await system_identifier(connection):
+                raise Mendable("The database was restored into another PostgreSQL.", rebase)
+            if place is not None and place["cluster_id"] != await cluster_id(where.settings):
+                raise Mendable(
+                    "Kafka is another cluster than the one this log was published to.",
+                    f"{republish} where its topics are empty, {rebase} where they were carried over",
+                )
+            problem = await misfit(connection, where.settings, topics)
+    except (KafkaError, OSError, TimeoutError) as fault:
+        raise Mendable("It cannot be compared with Kafka, which does not answer.", "Start it.") from fault
+    if problem:
+        raise Mendable(problem, republish)
+    return "log and topics belong together"
+
+
+async def _consumer(where: Operated, service: str) -> str:
+    """Whether anything stands still, was set aside, or was left half done."""
+    from chassis.operations.condition import condition  # noqa: PLC0415 - as above
+    from chassis.rebuild import unfinished  # noqa: PLC0415 - as above
+    from taiwa.cli.status import civil_now  # noqa: PLC0415 - as above
+
+    async with worker_connection(where.settings, service) as connection:
+        now = await civil_now(connection, where.settings)
+        found = await condition(connection, service, civil_now=now)
+        rebuilds = [str(row["projection"]) for row in await unfinished(connection)]
+    if found.stops:
+        stop = found.stops[0]
+        raise Mendable(f"Consumption stands still ({stop.scope}): {stop.reason}", stop.command)
+    if found.letters.get("dead"):
+        raise Mendable(f"{found.letters['dead'].many} dead letters wait.", f"taiwa dead-letters list {service}")
+    if found.late:
+        raise Mendable("; ".join(found.late), f"Start {service} with its relay and timers, or read its log.")
+    if rebuilds:
+        raise Mendable(
+            f"The rebuild of {rebuilds[0]} runs, or was ended in the middle.",
+            f"taiwa rebuild {rebuilds[0]}, or with --abandon",
+        )
+    return "nothing stands still, no dead letter"
+
+
+def _mend_of(problem: str, otherwise: str) -> str:
+    """The command a sentence names, if it names one."""
+    return next((problem.rpartition(mark)[2].strip("`") for mark in ("run: ", "run ") if mark in problem), otherwise)
 
 
 async def _answers(service: str) -> str:
