@@ -31,6 +31,7 @@ SHARED = {
     "relay_place": "how far the event log is published; positions only",
     "offsets": "how far topics are consumed; positions only",
     "stops": "what stands still, for the installation's operator",
+    "rebuilds": "which projections are being built anew; names, fingerprints and ids of dead letters only",
 }
 """Tables of every service that belong to no town, and why."""
 
