@@ -181,12 +181,13 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 self._logs_are_known = True
             places = [self.kafka(it) for it in partitions]
             begin = {self.partition(it): at for it, at in (await self.client.beginning_offsets(places)).items()}
-            end = {self.partition(it): at for it, at in (await self.client.end_offsets(places)).items()}
             async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
                 await self._ledger.take(connection, begin, self._logs.cluster_id, self._logs.generation)
                 rows = await self._ledger.lock(connection, partitions)
                 saved = await self._ledger.stops(connection)
             self._halts.reconcile(saved, monotonic())
+            # Asked after the offsets: another process moves them on, and the log would seem to end before them.
+            end = {self.partition(it): at for it, at in (await self.client.end_offsets(places)).items()}
             if any(self._logs.mismatch(partition, rows.get(partition)) for partition in partitions):
                 await self._logs.refresh()  # it may be we who are behind: an operator has mended it meanwhile
             for partition in partitions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -13,12 +14,14 @@ from aiokafka.admin import NewPartitions, NewTopic
 from chassis.civil_clock import civil_clock_projection
 from chassis.consumer import halts, loop
 from chassis.consumer.decide import Verdict
+from chassis.consumer.ledger import Ledger, Offset, Partition
 from chassis.kafka import admin_client
 from chassis.metrics import CONSUMER_RECORDS
 from chassis.repair import republish
 from chassis.service import Service
-from chassis.testing import Installation
+from chassis.testing import MIDORI, Installation
 from chassis.topics import TopicSpec, delete_topics, ensure_topics, generations, wanted_config
+from chassis.transaction import Connection, key_hash
 from taiwa_contracts.event import Event, Instant
 from tests.integration.messaging.facts import ThingMadeV1
 from tests.integration.messaging.services import (
@@ -144,6 +147,30 @@ async def test_a_running_consumer_goes_on_once_its_topic_was_republished(
         await source.make("a", 2)
         assert await until(lambda: effects(sink, 2), 40) == [("a", 1), ("a", 2)]
         assert not await stopped()
+
+
+async def test_another_process_that_gets_on_meanwhile_is_no_reason_to_stop(installation: Installation) -> None:
+    """Between the looks at the log and at the offset both move on: the log does not end before the offset."""
+    async with toy(sink_service(installation), installation) as sink:
+        consumer = sink.consumer()
+        await installation.publish(ThingMadeV1(thing_id="a"), 1)
+        await until(lambda: effects(sink, 1))
+        assignment, partition = consumer._assignment, ("source.events", key_hash(MIDORI, "thing/a") % 12)
+        ledger = assignment._ledger
+
+        class OfAnother(Ledger):
+            """Where the offset is read, somebody has just dealt with one more record."""
+
+            async def lock(self, connection: Connection, partitions: Sequence[Partition]) -> dict[Partition, Offset]:
+                await installation.publish(ThingMadeV1(thing_id="a"), 2)
+                rows = await super().lock(connection, partitions)
+                rows[partition].next += 1
+                return rows
+
+        assignment._ledger = OfAnother("sink")
+        await assignment.position([partition])
+        assignment._ledger = ledger
+        assert consumer.halts.stopped is None
 
 
 async def test_a_topic_with_more_partitions_stops_the_consumer_with_the_command(installation: Installation) -> None:
