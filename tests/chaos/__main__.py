@@ -16,8 +16,8 @@ from tests.chaos.ground import ground
 from tests.chaos.mutants import MUTANTS, Mutant, make_tree
 from tests.chaos.nemesis import FAULTS, Summary, chaos, progress, table
 
-CATCH_SECONDS = 40.0
-REST_OF_A_MUTANT = 15.0
+CATCH_SECONDS = 25.0
+REST_OF_A_MUTANT = 10.0
 """A program that loses events never comes to rest."""
 
 RESULTS = Path("build/chaos.jsonl")

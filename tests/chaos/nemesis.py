@@ -97,20 +97,25 @@ class Nemesis:
         with self.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"at": round(self.ground.seconds(), 2), "seed": self.seed, **what}) + "\n")
 
-    async def run(self, seconds: float, load: Load, *, gap: tuple[float, float] = (0.5, 3.0)) -> None:
-        """Do faults for so long. Each kind comes once before any comes a second time."""
+    async def run(self, seconds: float | None, load: Load, *, gap: tuple[float, float] = (0.5, 3.0)) -> None:
+        """Do faults for so long; ``None``: each once. Each kind comes once before any comes a second time."""
         chance = random.Random(self.seed)  # noqa: S311  a plan, no secret
-        deadline = monotonic() + seconds
-        waiting: list[str] = []
-        while monotonic() < deadline:
-            if not waiting:
-                waiting = list(self.names)
-                chance.shuffle(waiting)
+        deadline = None if seconds is None else monotonic() + seconds
+        waiting = self._shuffled(chance)
+        while deadline is None or monotonic() < deadline:
+            if not waiting and deadline is None:
+                return
+            waiting = waiting or self._shuffled(chance)
             name = waiting.pop()
             await self.once(name, random.Random(chance.random()))  # noqa: S311  as above
             total = sum(self.summary.faults.values())
             self.say(f"{self.ground.seconds():7.1f} s  {total} faults, {load.acknowledged} acknowledged")
             await asyncio.sleep(chance.uniform(*gap))  # paced: between two faults
+
+    def _shuffled(self, chance: random.Random) -> list[str]:
+        names = list(self.names)
+        chance.shuffle(names)
+        return names
 
     async def _do(self, name: str, chance: random.Random) -> str:
         how, _, place = name.partition(":")
@@ -179,7 +184,7 @@ async def chaos(
     ground: Ground,
     *,
     seed: int,
-    seconds: float,
+    seconds: float | None,
     names: Sequence[str],
     results: Path,
     say: Say = lambda _: None,

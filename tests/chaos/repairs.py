@@ -22,8 +22,10 @@ from tests.chaos.faults import fault, lasting
 from tests.chaos.ground import Ground
 
 REFUSAL_SECONDS = 60.0
-MENDED_SECONDS = 90.0
+MENDED_SECONDS = 120.0
 QUIET_SECONDS = 4.0
+PROBE_SECONDS = 20.0
+"""A stop that is still there after so long was probed and did not pass."""
 
 READERS = {"clerk": ("archive",), "archive": ("clerk",)}
 """Who consumes a service's topic."""
@@ -77,23 +79,27 @@ async def run_command(ground: Ground, refusal: str) -> str:
     return f"{command}: {many} events"
 
 
-async def mended(ground: Ground) -> None:
-    """Wait until nothing has stood still for a while; a stop that passes by its own probe may."""
-    deadline, quiet_since = monotonic() + MENDED_SECONDS, monotonic()
+async def mended(ground: Ground) -> list[str]:
+    """Wait until nothing has stood still for a while; what outlasts a probe is answered by the command it names."""
+    deadline, quiet_since, acted_at = monotonic() + MENDED_SECONDS, monotonic(), monotonic()
+    done = []
     while monotonic() - quiet_since < QUIET_SECONDS:
         if left := await standing(ground):
             quiet_since = monotonic()
             if monotonic() > deadline:
-                raise NotRefusedError(f"the command was run, and this still stands: {left}")
+                raise NotRefusedError(f"the commands were run, and this still stands: {left}")
+            if monotonic() - acted_at > PROBE_SECONDS:
+                done.append(await run_command(ground, left[0][1]))
+                acted_at = monotonic()
         await asyncio.sleep(0.5)  # paced: looks at what is on record
+    return done
 
 
 async def break_and_mend(ground: Ground, what: str) -> str:
     """The operator's part, after the break."""
     refusal = await refused(ground, what)
-    done = await run_command(ground, refusal)
-    await mended(ground)
-    return f"{what}; refused: {refusal.partition('  [')[2].rstrip(']')}; {done}"
+    done = [await run_command(ground, refusal), *await mended(ground)]
+    return f"{what}; refused: {refusal.partition('  [')[2].rstrip(']')}; {', '.join(done)}"
 
 
 async def _delete(ground: Ground, topic: str) -> None:

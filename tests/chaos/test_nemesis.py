@@ -10,15 +10,14 @@ from tests.chaos.ground import ground
 from tests.chaos.nemesis import chaos, table
 
 SEED = 4
-QUICK = ("kill", "failpoint", "cut", "delay", "refuse", "postgres", "locks", "serialization", "open-write", "clock")
+QUICK = ("kill", "failpoint", "cut", "delay", "postgres", "rebalance", "clock")
 
 
 @pytest.mark.timeout(300)
 async def test_under_quick_faults_nothing_is_lost_repeated_inverted_or_unexplained(folder: Path) -> None:
     async with ground(folder) as it:
-        summary = await chaos(
-            it, seed=SEED, seconds=25, names=QUICK, results=folder / "chaos.jsonl", gap=(0.2, 1.0), clients=6
-        )
+        results = folder / "chaos.jsonl"
+        summary = await chaos(it, seed=SEED, seconds=None, names=QUICK, results=results, gap=(0.2, 1.0), clients=6)
     assert summary.good, table(summary)
-    assert summary.acknowledged > 100
-    assert sum(summary.faults.values()) >= len(QUICK) // 2
+    assert summary.acknowledged > 0
+    assert sum(summary.faults.values()) + sum(summary.not_reached.values()) == len(QUICK)
