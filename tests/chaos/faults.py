@@ -133,14 +133,22 @@ async def freeze_at(ground: Ground, chance: random.Random, place: str, seconds: 
     return f"{member.name} at {place}:{count} for {PAST_SESSION:.0f} s"
 
 
+def _next_place(ground: Ground, chance: random.Random) -> str:
+    """One of the places that were aimed at least often."""
+    fewest = min(ground.visited[place] for place in FAILPOINTS)
+    place = chance.choice([place for place in FAILPOINTS if ground.visited[place] == fewest])
+    ground.visited[place] += 1
+    return place
+
+
 @fault("failpoint", "a process dies at a named place of its loop")
 async def failpoint(ground: Ground, chance: random.Random) -> str:
-    return await die_at(ground, chance, chance.choice(FAILPOINTS))
+    return await die_at(ground, chance, _next_place(ground, chance))
 
 
 @fault("freeze", "a process stands still at a named place, past its session, and wakes as a zombie")
 async def freeze(ground: Ground, chance: random.Random) -> str:
-    return await freeze_at(ground, chance, chance.choice(FAILPOINTS))
+    return await freeze_at(ground, chance, _next_place(ground, chance))
 
 
 @fault("pause", "SIGSTOP past lock and session timeouts, then SIGCONT: a zombie wakes")

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -184,6 +185,8 @@ class Ground:
     watching: asyncio.Task[None] | None = None
     small_disks: bool = False
     """Whether the servers' disks can be filled up."""
+    visited: Counter[str] = field(default_factory=Counter)
+    """How often each named place was aimed at, so that none is forgotten."""
 
     @property
     def admin_url(self) -> str:
