@@ -64,8 +64,8 @@ class TownHall:
         return found
 
     async def asked(self, *arguments: str, fails: bool = False) -> Any:
-        """The same with ``--json``."""
-        return json.loads((await self.run(*arguments, "--json", fails=fails)).stdout)
+        """The same with ``--json``; what the consumer of this test logs meanwhile stands before it."""
+        return json.loads((await self.run(*arguments, "--json", fails=fails)).stdout.splitlines()[-1])
 
     async def rows(self, sql: str) -> list[dict[str, Any]]:
         async with self.worker.scoped("*") as connection:
@@ -162,7 +162,7 @@ async def letters(hall: TownHall, count: int) -> list[dict[str, Any]]:
 async def test_a_dead_letter_is_found_understood_and_given_up_from_the_terminal(hall: TownHall) -> None:
     event = section("財政課")
     key = await key_of(hall, event, later=2)
-    dead, *_ = await eventually(lambda: letters(hall, 3), timeout=30)
+    dead, *_ = await eventually(lambda: letters(hall, 3), timeout=60)
     letter = str(dead["id"])
 
     told = await hall.asked("status", fails=True)
@@ -200,7 +200,7 @@ async def test_a_dead_letter_is_found_understood_and_given_up_from_the_terminal(
         (row, *_) = await hall.rows("SELECT kind, attempts FROM dead_letters WHERE kind <> 'held'")
         return row == {"kind": "dead", "attempts": 1}
 
-    await eventually(failed_again)
+    await eventually(failed_again, timeout=60)
     refused = await hall.run("dead-letters", "discard", letter, "--reason", " ", fails=True)
     assert isinstance(refused.exception, Mendable)
     assert (await hall.asked("dead-letters", "discard", letter, "--reason", "never valid", "--yes"))["changed"]
@@ -208,7 +208,7 @@ async def test_a_dead_letter_is_found_understood_and_given_up_from_the_terminal(
     async def went_on() -> list[dict[str, Any]]:
         return await hall.rows("SELECT name FROM section_names WHERE name = '財政課'")
 
-    await eventually(went_on)
+    await eventually(went_on, timeout=60)
     assert (await hall.asked("status"))["well"]
     acts = await hall.rows("SELECT act, operator, reason, letter::text FROM operator_acts ORDER BY acted_at, id")
     assert [(it["act"], it["operator"], it["reason"], it["letter"]) for it in acts] == [
@@ -227,7 +227,7 @@ async def test_projections_are_listed_compared_and_rebuilt_from_the_terminal(hal
         (row,) = await hall.rows("SELECT count(*) FROM section_names")
         return bool(row["count"] == 3)
 
-    await eventually(copied, timeout=30)
+    await eventually(copied, timeout=60)
     listed = {it["projection"]: it for it in await hall.asked("rebuild", "--list")}
     assert listed["notifications.section_names"]["rows"] == 3
     async with hall.worker.scoped("*") as connection:

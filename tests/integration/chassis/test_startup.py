@@ -115,7 +115,7 @@ async def make_topic(installation: Installation, name: str, partitions: int, **c
             found = {entry[0]: entry[1] for entry in answer[0].resources[0][4]}
             return all(found.get(setting) == value for setting, value in config.items())
 
-        await eventually(shown)
+        await eventually(shown, timeout=60)
 
 
 async def test_topics_that_were_made_by_the_broker_or_by_hand_are_refused_one_by_one(
@@ -150,7 +150,7 @@ async def test_a_relay_waits_for_its_topic_and_begins_by_itself_once_it_is_mende
             found = {each["name"]: each for each in (await it.client().get("/health/ready")).json()["checks"]}
             return "retention.ms is 604800000; set -1" in (found.get("relay", {}).get("reason") or "")
 
-        await eventually(refused, timeout=20)
+        await eventually(refused, timeout=60)
         async with admin_client(installation.settings) as admin:
             for topic in topics:
                 name = f"{installation.settings.prefix}{topic}"
@@ -161,7 +161,7 @@ async def test_a_relay_waits_for_its_topic_and_begins_by_itself_once_it_is_mende
             found = {each["name"]: each for each in (await it.client().get("/health/ready")).json()["checks"]}
             return bool(found.get("relay", {}).get("ok"))
 
-        await eventually(begun, timeout=20)
+        await eventually(begun, timeout=60)
 
 
 def settings_of(installation: Installation) -> dict[str, Any]:
