@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 import uvloop
 
+from chassis.serve import spare_what_stands
 from chassis.testing import Installation
 from tests.integration.messaging.services import Toy
 from tests.performance import commanding, consuming, ground, latency, peer, recovering, relaying, serving, tutorial
@@ -185,7 +186,7 @@ async def _recovery(bench: Bench, _: Installation, source: Toy, sink: Toy) -> No
 
 async def _peer(bench: Bench, installation: Installation, source: Toy, _: Toy) -> None:
     say(f"{P17.id}  {P17.title}; both in processes of their own")
-    rows = await ground.fill_log(source, bench.rows)
+    rows = await ground.fill_log(source, bench.rows, things=peer.THINGS, in_succession=peer.IN_SUCCESSION)
     few = 1_000 if bench.quick else 4_000
     runs: list[tuple[str, Callable[[], Awaitable[ground.Seen]]]] = [
         ("ours, 1 replica", lambda: peer.ours(source, rows, replicas=1)),
@@ -268,6 +269,7 @@ async def main(bench: Bench) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     BENCH_FILE.unlink(missing_ok=True)
+    spare_what_stands()  # as every process of the product; both sides have it
     with ground.servers() as (url, kafka):
         for ids, group in GROUPS:
             if bench.wants(*ids):

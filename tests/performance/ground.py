@@ -73,19 +73,22 @@ INSERT INTO event_log (event_id, municipality, topic, type, aggregate, version, 
 SELECT uuidv7(), $1, 'source.events', $2, 'thing/t' || a.number, v.version, a.hash, now(), uuidv7(), 'system', 'bench',
        '{"thing_id":"t' || a.number || '","size":' || v.version || ',"note":"' || $3 || '"}'
 FROM generate_series($7::int + 1, $7::int + $4::int) AS v (version), unnest($5::int[], $6::int[]) AS a (number, hash)
-ORDER BY v.version, a.number
+ORDER BY (v.version - 1) / $8::int, a.number, v.version
 """
 
 
-async def fill_log(source: Toy, rows: int, *, begin: int = 0) -> int:
-    """Put about ``rows`` events of 20,000 things, above version ``begin``, into the source's log; gives how many."""
-    versions = max(1, rows // AGGREGATES)
-    numbers = list(range(AGGREGATES))
+async def fill_log(source: Toy, rows: int, *, begin: int = 0, things: int = AGGREGATES, in_succession: int = 1) -> int:
+    """Put about ``rows`` events of ``things``, above version ``begin``, into the source's log; gives how many.
+
+    ``in_succession``: so many events of a thing stand one after the other.
+    """
+    versions = max(1, rows // things)
+    numbers = list(range(things))
     hashes = [key_hash(MIDORI, f"thing/t{number}") for number in numbers]
     async with source.worker.scoped("*") as connection:
         await connection.execute("SET LOCAL statement_timeout = '10min'")
-        await connection.execute(_FILL, MIDORI, ThingMadeV1.TYPE, NOTE, versions, numbers, hashes, begin)
-    return versions * AGGREGATES
+        await connection.execute(_FILL, MIDORI, ThingMadeV1.TYPE, NOTE, versions, numbers, hashes, begin, in_succession)
+    return versions * things
 
 
 def headers(number: int, version: int, occurred_at: bytes) -> list[tuple[str, bytes]]:

@@ -19,6 +19,7 @@ import uvloop
 from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.relay import Relay
+from chassis.serve import spare_what_stands
 from chassis.settings import InstallationSettings
 from chassis.testing import PASSWORD, Installation
 from tests.integration.messaging.services import sink_service, source_service
@@ -79,6 +80,7 @@ async def _run(role: str, installation: Installation, given: dict[str, Any]) -> 
     from tests.performance import consuming, peer, relaying, serving, tutorial  # noqa: PLC0415  they start this module
 
     settings = installation.settings
+    spare_what_stands()
     if role == "api":
         await serving.serve(installation, given["keys"], given["port"])
     elif role.startswith("peer"):
