@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from chassis.settings import InstallationSettings
+
+SILENT = (KafkaError, OSError, TimeoutError)
+"""What is raised where Kafka does not answer."""
 
 
 @asynccontextmanager

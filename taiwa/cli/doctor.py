@@ -81,14 +81,13 @@ async def _kafka(where: Operated) -> str:
 
 
 async def _topics(where: Operated) -> str:
-    from aiokafka.errors import KafkaError  # noqa: PLC0415 - as above
-
+    from chassis.kafka import SILENT  # noqa: PLC0415 - as above
     from chassis.topics import TopicSpec, verify_topics  # noqa: PLC0415 - as above
 
     specs = [TopicSpec(topic.name, topic.compacted) for topic in TOPICS]
     try:
         problems = await asyncio.wait_for(verify_topics(where.settings, specs), 15)
-    except (KafkaError, OSError, TimeoutError) as fault:
+    except SILENT as fault:
         raise Mendable("They cannot be looked at: Kafka does not answer.", "Start it.") from fault
     if problems:
         raise Mendable("; ".join(problems), _mend_of(problems[0], "Set what is named with kafka-configs."))
@@ -146,9 +145,7 @@ async def _tables(where: Operated, service: str) -> str:
 
 async def _relay(where: Operated, service: str) -> str:
     """Whether log and topics belong together: no foreign cluster, no restored database."""
-    from aiokafka.errors import KafkaError  # noqa: PLC0415 - as above
-
-    from chassis.kafka import cluster_id  # noqa: PLC0415 - as above
+    from chassis.kafka import SILENT, cluster_id  # noqa: PLC0415 - as above
     from chassis.relay.fitting import misfit  # noqa: PLC0415 - as above
     from chassis.relay.log import system_identifier  # noqa: PLC0415 - as above
 
@@ -165,7 +162,7 @@ async def _relay(where: Operated, service: str) -> str:
                     f"{republish} where its topics are empty, {rebase} where they were carried over",
                 )
             problem = await misfit(connection, where.settings, topics)
-    except (KafkaError, OSError, TimeoutError) as fault:
+    except SILENT as fault:
         raise Mendable("It cannot be compared with Kafka, which does not answer.", "Start it.") from fault
     if problem:
         raise Mendable(problem, republish)
