@@ -16,7 +16,6 @@ from tests.chaos.ground import ground
 from tests.chaos.mutants import MUTANTS, Mutant, make_tree
 from tests.chaos.nemesis import FAULTS, Summary, chaos, progress, table
 
-CATCH_SECONDS = 25.0
 REST_OF_A_MUTANT = 10.0
 """A program that loses events never comes to rest."""
 
@@ -77,7 +76,7 @@ async def _caught(mutant: Mutant, folder: Path, options: argparse.Namespace, see
         summary = await chaos(
             it,
             seed=seed,
-            seconds=CATCH_SECONDS,
+            seconds=mutant.seconds,
             names=mutant.faults,
             results=options.results,
             say=progress,

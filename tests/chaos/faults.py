@@ -74,6 +74,8 @@ PLACES = {
 FAILPOINTS = tuple(place for places in PLACES.values() for place in places)
 PAST_SESSION = 12.0
 """Longer than Kafka's session timeout of the clients (10 s)."""
+PAST_TAKEOVER = 16.0
+"""And long enough for another process to have dealt with what the silent one holds."""
 
 
 @fault("kill", "kill -9 of one process at a random time")
@@ -123,14 +125,14 @@ async def freeze_at(ground: Ground, chance: random.Random, place: str, seconds: 
     reached = await ground.frozen(member, seconds)
     await _all_up(ground, rivals)
     if reached:
-        await lasting(PAST_SESSION)
+        await lasting(PAST_TAKEOVER)
         member.signal(signal.SIGCONT)
         member.expected = False
     else:
         await ground.kill_member(member)
         await ground.start_member(member)
         raise NotReachedError(f"{member.name} did not pass {place}:{count}")
-    return f"{member.name} at {place}:{count} for {PAST_SESSION:.0f} s"
+    return f"{member.name} at {place}:{count} for {PAST_TAKEOVER:.0f} s"
 
 
 def _next_place(ground: Ground, chance: random.Random) -> str:

@@ -23,6 +23,8 @@ class Mutant:
     file: str
     changes: tuple[tuple[str, str], ...]
     faults: tuple[str, ...]
+    seconds: float = 25.0
+    """Of faults; together with coming to rest less than a minute."""
 
 
 MUTANTS = {
@@ -81,6 +83,7 @@ MUTANTS = {
             "chassis/consumer/ledger.py",
             (("ORDER BY topic, partition FOR UPDATE\n", "ORDER BY topic, partition\n"),),
             ("freeze:consumer.before_commit", "freeze:consumer.after_projections"),
+            seconds=35.0,
         ),
         Mutant(
             "position-over-last",
