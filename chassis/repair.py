@@ -48,11 +48,14 @@ _SNAPSHOT = "SELECT pg_current_snapshot()::text AS taken, clock_timestamp() AS a
 
 _PUBLISH_AGAIN = "UPDATE event_log SET xid = pg_current_xact_id() WHERE position > $1"
 
-# An id that this cluster has not given yet is visible in no snapshot: a later republish would pass over such rows.
+# An id that this cluster has not given yet is visible in no snapshot: rows that bear one would be passed over when they
+# are published again.
 _BE_OLD = """
 UPDATE event_log SET xid = '1'
 WHERE position <= $1 AND xid >= pg_snapshot_xmin($2::text::pg_snapshot)
 """
+
+_EVERY_POSITION = 2**63 - 1
 
 _FORGET_PLACE = "DELETE FROM relay_place"
 
@@ -155,7 +158,10 @@ async def republish(
         await _take_over(connection)
         await delete_topics(installation, [spec.name for spec in specs])
         await ensure_topics(installation, specs)
-        await connection.execute(_FORGET_PLACE)
+        async with connection.transaction():
+            await connection.execute(_LOCK_LOG)
+            await connection.execute(_BE_OLD, _EVERY_POSITION, await connection.fetchval(_SNAPSHOT))
+            await connection.execute(_FORGET_PLACE)
         for consumer in consumers:
             await _start_over(admin_url, installation, consumer, [spec.name for spec in specs], also)
         count: int = await connection.fetchval(_COUNT, [spec.name for spec in specs])

@@ -83,6 +83,9 @@ _RESIGN = "; ".join(["SELECT pg_advisory_unlock_all()", *(f"RESET {name}" for na
 
 _READ = "SELECT * FROM relay_place"
 
+# What a statement sees was committed below its snapshot's xmax, unless the rows came from another cluster.
+_OF_ANOTHER_CLUSTER = "SELECT EXISTS (SELECT FROM event_log WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))"
+
 # A barrier as well: the position is read before this transaction takes its id (the row to write comes from it), and
 # once it has ended every new snapshot's xmax lies above that id.
 _SAVE = """
@@ -169,17 +172,19 @@ class EventLog:
         """The saved place.
 
         Raises:
-            RelayRefusedError: it was saved against another PostgreSQL or another Kafka.
+            RelayRefusedError: it was saved against another PostgreSQL or another Kafka; or the rows come from another
+                PostgreSQL, which a log that has no place yet does not tell otherwise.
         """
         self._system_identifier = await system_identifier(self._connection)
         row = await self._connection.fetchrow(_READ)
-        if row is None:
-            return self._start
-        if row["system_identifier"] != self._system_identifier:
+        moved = row is not None and row["system_identifier"] != self._system_identifier
+        if moved or await self._connection.fetchval(_OF_ANOTHER_CLUSTER):
             raise RelayRefusedError(
                 "this database was restored into another PostgreSQL, whose transaction ids differ; "
                 "run: taiwa relay rebase"
             )
+        if row is None:
+            return self._start
         if row["cluster_id"] != self._cluster_id:
             raise RelayRefusedError(
                 "Kafka is another cluster than the one this log was published to; run: taiwa republish where its "

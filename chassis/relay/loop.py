@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 import structlog
+from aiokafka.errors import KafkaError
 
 from chassis import failpoints, metrics
 from chassis.clocks import machine_now, monotonic
@@ -43,8 +44,14 @@ SEEN_WITHIN = timedelta(days=1)
 SHORTEST_POLL, LONGEST_POLL = 0.005, 0.05
 """Seconds between looks at an idle log, backing off from the one to the other; a commit in this process wakes it."""
 
+REST_PER_ROW, LONGEST_REST = 0.0003, 0.008
+"""Seconds of rest after a window, by its rows: under load fewer and larger windows leave the machine to the commits."""
+
 SAVE_IDLE = 5.0
 """Seconds after which an idle relay saves that it has seen nothing, so that a restart looks at recent rows only."""
+
+LOOK_SECONDS = 30.0
+"""How often a relay that leads asks whether Kafka is still the cluster its log was published to."""
 
 CANDIDATE_POLL = 0.5
 """Seconds between attempts of a relay that is not the leader."""
@@ -139,11 +146,24 @@ class Relay:
             self._leader.set(1)
             _log.info("relay.leads", service=self._service.name, prev=place.prev.taken, last=place.last)
             publisher = Publisher(self._installation, f"taiwa-{self._service.name}-relay")
+            another = asyncio.create_task(self._until_another_kafka(kafka))
             try:
                 await publisher.start()
-                await self._relay(log, publisher, place, stop)
+                await self._relay(log, publisher, place, stop, another)
             finally:
+                another.cancel()
                 await publisher.close()
+
+    async def _until_another_kafka(self, known: str) -> None:
+        """End when Kafka is another cluster: a producer may go on there, as if what it published before were there too.
+
+        The relay then begins again from its place, which says that it belongs to the other one.
+        """
+        found = known
+        while found == known:
+            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                found = await cluster_id(self._installation)
 
     async def _see_that_topics_fit(self, log: EventLog) -> None:
         topics = sorted({event.TOPIC for event in self._service.emits})
@@ -166,7 +186,9 @@ class Relay:
             with contextlib.suppress(asyncpg.InterfaceError):
                 await self._database.pool.release(connection)
 
-    async def _relay(self, log: EventLog, publisher: Publisher, place: Place, stop: asyncio.Event) -> None:
+    async def _relay(
+        self, log: EventLog, publisher: Publisher, place: Place, stop: asyncio.Event, another: asyncio.Task[None]
+    ) -> None:
         """Publish window after window; a new one is opened once the one before is acknowledged, and so holds the rest.
 
         While a page is on its way to Kafka, the session saves the place of the page before and, within a window,
@@ -175,13 +197,16 @@ class Relay:
         at = _Standing(place, saved_at=monotonic())
         idle, woken = SHORTEST_POLL, False
         page: _Page | None = None
-        while not stop.is_set():
+        while not (stop.is_set() or another.done()):
             if page is None:
                 page = await self._look(log, at, woken=woken)
             self._progress = monotonic()
             if page is not None and page.rows:
+                rows = len(page.rows)
                 page = await self._publish(log, publisher, page, at)
                 idle, woken = SHORTEST_POLL, True
+                if page is None:
+                    await asyncio.sleep(min(rows * REST_PER_ROW, LONGEST_REST))
                 continue
             self._oldest_at = None
             if page is not None and page.after is not at.place:

@@ -6,9 +6,11 @@ import asyncio
 import random
 from uuid import uuid4
 
+import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from chassis.relay import loop as relay_loop
 from chassis.testing import MIDORI, OTHER_TOWN, FactOnTopic, Installation
 from tests.integration.messaging.facts import OwnerStateV1, ThingMadeV1
 from tests.integration.messaging.services import Toy, sink_service, source_service, toy, until
@@ -148,3 +150,24 @@ async def test_a_trace_is_unbroken_from_the_command_to_the_reactions_own_event(i
         assert answer.headers["traceparent"].split("-")[1] == trace_id
         assert answer.headers["ce_causationid"] == str(cause)
         assert answer.headers["ce_correlationid"] == str(correlation)
+
+
+async def test_a_relay_that_leads_notices_that_kafka_is_another_cluster(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its producer may go on as if nothing had happened, on topics that were made anew."""
+    monkeypatch.setattr(relay_loop, "LOOK_SECONDS", 0.1)
+    async with toy(source_service(installation), installation) as source:
+        relay = source.relay()
+        await source.make("a", 1)
+        await until(lambda: facts(installation, "source.events", 1))
+
+        async def another(_: object) -> str:
+            return "another"
+
+        monkeypatch.setattr(relay_loop, "cluster_id", another)
+
+        async def refused() -> bool:
+            return relay.refusal is not None and "taiwa republish" in relay.refusal
+
+        await until(refused)

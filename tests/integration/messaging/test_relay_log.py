@@ -91,6 +91,20 @@ async def test_a_place_of_another_postgresql_or_kafka_is_refused_with_the_comman
         await log.place()
 
 
+async def test_a_log_without_a_place_that_came_from_another_postgresql_is_refused(source: Toy, log: EventLog) -> None:
+    """Its rows bear ids which this cluster has not given: of a window only the first page would be seen."""
+    await source.make("a", 1)
+    assert await log.place() == START
+    name = database_name(source.installation.settings, source.service.name)
+    admin = await asyncpg.connect(source.installation.admin_url, database=name)
+    try:
+        await admin.execute("UPDATE event_log SET xid = (xid::text::bigint + 1000000000)::text::xid8")
+    finally:
+        await admin.close()
+    with pytest.raises(RelayRefusedError, match="taiwa relay rebase"):
+        await log.place()
+
+
 async def _analyse(source: Toy) -> None:
     name = database_name(source.installation.settings, source.service.name)
     admin = await asyncpg.connect(source.installation.admin_url, database=name)

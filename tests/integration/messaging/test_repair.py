@@ -88,8 +88,9 @@ async def test_a_log_restored_into_another_postgresql_goes_on_after_a_rebase(ins
         assert [it["version"] for it in await sink.rows("SELECT version FROM effects ORDER BY id")] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("rebased", [True, False])
 async def test_a_log_restored_into_another_postgresql_can_be_republished_whole(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, *, rebased: bool
 ) -> None:
     """Rows that were published before the restore bear ids which the new cluster will not give for long."""
     monkeypatch.setattr(relay_loop, "PAGE", 2)
@@ -105,7 +106,8 @@ async def test_a_log_restored_into_another_postgresql_can_be_republished_whole(
             await admin.execute("UPDATE relay_place SET system_identifier = 'another', prev = '2000000000:2000000000:'")
         finally:
             await admin.close()
-        await relay_rebase(installation.admin_url, installation.settings, "source")
+        if rebased:
+            await relay_rebase(installation.admin_url, installation.settings, "source")
         await republish(installation.admin_url, installation.settings, "source", [TopicSpec("source.events")], [])
         source.relay()
         await until(lambda: published(installation, 7), 30)
