@@ -44,9 +44,6 @@ SEEN_WITHIN = timedelta(days=1)
 SHORTEST_POLL, LONGEST_POLL = 0.005, 0.05
 """Seconds between looks at an idle log, backing off from the one to the other; a commit in this process wakes it."""
 
-REST_PER_ROW, LONGEST_REST = 0.0003, 0.008
-"""Seconds of rest after a window, by its rows: under load fewer and larger windows leave the machine to the commits."""
-
 SAVE_IDLE = 5.0
 """Seconds after which an idle relay saves that it has seen nothing, so that a restart looks at recent rows only."""
 
@@ -202,11 +199,8 @@ class Relay:
                 page = await self._look(log, at, woken=woken)
             self._progress = monotonic()
             if page is not None and page.rows:
-                rows = len(page.rows)
                 page = await self._publish(log, publisher, page, at)
                 idle, woken = SHORTEST_POLL, True
-                if page is None:
-                    await asyncio.sleep(min(rows * REST_PER_ROW, LONGEST_REST))
                 continue
             self._oldest_at = None
             if page is not None and page.after is not at.place:
