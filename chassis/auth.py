@@ -30,7 +30,7 @@ KEYS_RETRY_SECONDS = 5
 FIRST_KEYS_RETRY_SECONDS = 0.5
 VERIFIED_KEPT = 4096
 
-_MALFORMED = (JoseError, ValueError, KeyError, TypeError, AttributeError)
+_MALFORMED = (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading a token or a key set of any shape may raise."""
 
 

@@ -17,7 +17,7 @@ from chassis.http import operations, problems
 from chassis.http.dependencies import anybody
 from chassis.http.limits import BodyLimit
 from chassis.http.observation import Observation
-from chassis.http.text import refuse_nul
+from chassis.http.text import refuse_loose_json, refuse_nul
 from chassis.http.views import Views
 from chassis.http.work_items import WorkItem
 from chassis.service import Service
@@ -56,7 +56,7 @@ def create_app(
         redoc_url=None,
         generate_unique_id_function=_operation_id,
         responses=problems.PROBLEMS,
-        dependencies=[Depends(refuse_nul)],
+        dependencies=[Depends(refuse_loose_json), Depends(refuse_nul)],
         # Observation makes the one span; FastAPI's own telemetry would keep addresses, input values and messages.
         telemetry=_NO_TELEMETRY,
     )
