@@ -10,10 +10,10 @@ RUN := $(UV) run --frozen
 COMPOSE := docker compose
 MIGRATIONS := $(wildcard chassis/migrations/*.sql services/*/migrations/*.sql)
 
-.PHONY: help demo test check bench chaos up down
+.PHONY: help demo test check bench simulate chaos up down
 
 help: ## what can be done here
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: | $(UV) ## the whole product with the demo town, embedded; Ctrl-C stops it
 	@$(RUN) taiwa demo $(ARGS)
@@ -34,6 +34,9 @@ check: | $(UV) ## format, lint, types, imports, migrations, contracts, house rul
 
 bench: | $(UV) ## what we cost beside raw loops, as ratios
 	@$(RUN) python -m tests.performance $(ARGS)
+
+simulate: | $(UV) ## any number of schedules of relay and consumer, each told by its seed
+	@$(RUN) python -m tests.simulation $(ARGS)
 
 chaos: | $(UV) ## faults of every kind under load, and what was lost: docs/reliability.md
 	@$(RUN) python -m tests.chaos $(ARGS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ("help", "demo", "test", "check", "bench", "chaos", "up", "down")
+TARGETS = ("help", "demo", "test", "check", "bench", "simulate", "chaos", "up", "down")
 
 
 def make(*arguments: str) -> str:
@@ -23,7 +23,7 @@ def test_make_alone_tells_what_can_be_done() -> None:
     assert [line.split()[1] for line in make().splitlines()] == list(TARGETS)
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "bench", "chaos", "up", "down"])
+@pytest.mark.parametrize("target", ["demo", "test", "bench", "simulate", "chaos", "up", "down"])
 def test_options_are_passed_on(target: str) -> None:
     assert "tests/e2e -k journey" in make("--dry-run", target, "ARGS=tests/e2e -k journey")
 
