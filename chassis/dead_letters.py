@@ -7,7 +7,8 @@ replays or discards; a record deferred by ``NotYet`` is tried again by itself.
 Invariant: rows of one key are dealt with in the order of their offsets, and only under the lock of their partition's
 row in ``offsets``, whose ``open_letters`` counts them: zero saves every healthy batch a query.
 
-Proven by ``tests/unit/chassis/messaging/test_faults.py`` and ``tests/integration/messaging/test_poison.py``.
+Proven by ``tests/simulation``, ``tests/unit/chassis/messaging/test_faults.py`` and
+``tests/integration/messaging/test_poison.py``.
 """
 
 from __future__ import annotations

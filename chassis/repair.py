@@ -4,7 +4,7 @@ Promise: each may be run while everything runs. Rebase and republish take the re
 relay works meanwhile, and make it begin again from a place that repeats events and loses none; consumers drop
 repeats by their versions. Needs an administrator's connection: row-level security is for services.
 
-Proven by ``tests/integration/messaging/test_repair.py``.
+Proven by ``tests/integration/messaging/test_repair.py`` and ``tests/simulation``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ noted in ``late_timers`` by the same transaction.
 
 ``due_at`` is civil time, compared with the town's clock; ``retry_at`` is machine time.
 
-Proven by ``tests/unit/chassis/messaging/test_faults.py`` and ``tests/integration/messaging/test_timers.py``.
+Invariant: who runs, moves or cancels a timer holds its row until the effect is committed.
+
+Proven by ``tests/simulation``, ``tests/unit/chassis/messaging/test_faults.py`` and
+``tests/integration/messaging/test_timers.py``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ cannot be positioned (database down) stays paused and is tried again.
 A log that does not fit the stored offset (another Kafka, another generation, records gone, an offset beyond its end,
 more partitions) stops the consumer with the command to run; whether it still fits is looked at now and then.
 
-Proven by ``tests/integration/messaging/test_consumer.py``.
+Proven by ``tests/integration/messaging/test_consumer.py`` and ``tests/simulation``.
 """
 
 from __future__ import annotations

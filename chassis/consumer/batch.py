@@ -4,7 +4,9 @@ Promise: offset, versions, projections, reactions, dead letters and held records
 transaction. The fast path takes whole partition batches; whatever fails there is rolled back and taken again one event
 at a time, so that just the culprit becomes a dead letter.
 
-Proven by ``tests/integration/messaging/test_consumer.py`` and ``test_poison.py``.
+Invariant: what is applied of a partition, and its stored offset, change in one commit, under the lock of its row.
+
+Proven by ``tests/simulation``, ``tests/integration/messaging/test_consumer.py`` and ``test_poison.py``.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ Three rules, each with its own function:
 ``judge``        the version of the aggregate decides: the next one is applied, an old one skipped, a gap is dead
 ``FailureRatio`` when most events fail, it is the program and not the events: consumption stops
 
-Proven by ``tests/unit/chassis/messaging/test_consumer_decisions.py`` (simulation, with mutants).
+Proven by ``tests/unit/chassis/messaging/test_consumer_decisions.py`` and, in the loop with everything else, by
+``tests/simulation``; both catch mutants.
 """
 
 from __future__ import annotations

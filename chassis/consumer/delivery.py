@@ -3,7 +3,7 @@
 Promise: a transient fault is retried with back-off under a minute, then its partition is paused with a reason; an event
 that fails becomes a dead letter and the rest goes on; nothing is passed over without one of these.
 
-Proven by ``tests/integration/messaging/test_poison.py``.
+Proven by ``tests/simulation`` and ``tests/integration/messaging/test_poison.py``.
 """
 
 from __future__ import annotations

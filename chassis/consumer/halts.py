@@ -4,7 +4,9 @@ Promise: a stop has a reason and survives a restart. A consumer stopped because 
 One stopped because a log does not fit, a ``paused`` partition (a transient fault that outlasted its retries) and a
 ``blocked`` one (a key over its limit) are probed by themselves, and a probe that passes clears them.
 
-Proven by ``tests/unit/chassis/messaging/test_halts.py``.
+Invariant: what stands still has a row in ``stops`` or in ``unsaved``, and only deleting it or a probe ends that.
+
+Proven by ``tests/unit/chassis/messaging/test_halts.py`` and ``tests/simulation``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Promise: the offset row is locked before anything is applied and moved in the same transaction, so that of two
 processes that were given the same partition only one applies a record, and stored offsets never go back.
 
-Proven by ``tests/integration/messaging/test_consumer.py`` and ``tests/resilience/``.
+Proven by ``tests/simulation``, ``tests/integration/messaging/test_consumer.py`` and ``tests/resilience``.
 """
 
 from __future__ import annotations

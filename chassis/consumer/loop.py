@@ -3,7 +3,7 @@
 Promise: every reaction takes effect exactly once in the consumer's own database, in order per aggregate, under crash,
 pause, rebalance, redelivery and duplicate publication. Kafka's own commit is made now and then, for displays of lag.
 
-Proven by ``tests/integration/messaging/test_consumer.py`` and ``tests/resilience/``.
+Proven by ``tests/simulation``, ``tests/integration/messaging/test_consumer.py`` and ``tests/resilience``.
 """
 
 from __future__ import annotations

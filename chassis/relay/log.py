@@ -7,7 +7,7 @@ Two assumptions, both stated by their code: a row's ``recorded_at`` is at most a
 sees it (transactions are cut after 60 s idle, statements after 30 s), so old partitions are not touched; and
 ``event_log.xid`` stands before ``position`` (``0001_write_side.sql``), so a floor holds.
 
-Proven by ``tests/integration/messaging/test_relay_log.py``.
+Proven by ``tests/integration/messaging/test_relay_log.py`` and ``tests/simulation``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,10 @@ Promise: every committed event reaches Kafka at least once, per aggregate in ver
 crashes and paused relays. Only the session that holds the advisory lock works; that is a hint, not a fence: a second
 relay for a moment makes duplicates, which consumers drop.
 
-Proven by ``tests/integration/messaging/test_delivery.py`` and ``tests/resilience/``.
+Invariant: the place is saved only after the broker's acknowledgement, and says to which PostgreSQL and which Kafka it
+belongs.
+
+Proven by ``tests/simulation``, ``tests/integration/messaging/test_delivery.py`` and ``tests/resilience``.
 """
 
 from __future__ import annotations

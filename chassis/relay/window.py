@@ -12,7 +12,8 @@ drew positions above the floor, and one branch walks the index of positions from
 lost: ``xmax`` follows the last id that ended, and ids above it may be in use already. Rows of transactions that were
 open in ``prev`` and below its ``xmax`` are found by their id.
 
-Proven by ``tests/unit/chassis/messaging/test_relay_window.py`` (simulation, with mutants).
+Proven by ``tests/unit/chassis/messaging/test_relay_window.py`` and, in the loop with everything else, by
+``tests/simulation``; both catch mutants.
 """
 
 from __future__ import annotations
