@@ -38,6 +38,9 @@ PAGES: dict[str, list[str]] = {
         "/admin/sections",
         "/admin/sections > table a",
         "/admin/deliveries",
+        "/standing",
+        "/late",
+        "/integrations",
     ],
 }
 """Paths; ``page > link`` follows the first such link of a page."""
