@@ -52,7 +52,7 @@ async def relay(installation: Installation, *, database_url: str, best: bool) ->
     outbox = OutboxBroker(engine, outbox_table=make_outbox_table(MetaData()), logger=None)
 
     @kafka.publisher(f"{installation.settings.prefix}{TOPIC}")
-    @outbox.subscriber("events", propagate_inbound_headers=True, **(BEST if best else {}))  # type: ignore[arg-type]
+    @outbox.subscriber("events", propagate_inbound_headers=True, **(BEST if best else {}))  # type: ignore[arg-type]  # options of several types in one mapping
     async def pass_on(body: dict[str, Any]) -> KafkaResponse:
         return KafkaResponse(body, key=body["thing_id"].encode())
 

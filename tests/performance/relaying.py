@@ -205,7 +205,7 @@ async def polls(source: Toy, per_second: int, *, hold: float, seconds: float) ->
     async with contextlib.AsyncExitStack() as stack:
         if hold:
             await stack.enter_async_context(_open_elsewhere(source))
-        EventLog.open, EventLog.page = (timed(look) for look in looks)  # type: ignore[method-assign]
+        EventLog.open, EventLog.page = (timed(look) for look in looks)  # type: ignore[method-assign]  # timed meanwhile
         try:
             source.relay()
             flood = asyncio.create_task(_flood(source, per_second, done))
@@ -214,6 +214,6 @@ async def polls(source: Toy, per_second: int, *, hold: float, seconds: float) ->
             done.set()
             await flood
         finally:
-            EventLog.open, EventLog.page = looks  # type: ignore[method-assign]
+            EventLog.open, EventLog.page = looks  # type: ignore[method-assign]  # as they were
             await source.stop()
     return median(spent for began, spent in took if end - seconds <= began <= end) * 1000
