@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
 from taiwa.cli.environment import Operated, at_terminal, operated, worker_connection
@@ -145,16 +145,11 @@ def _list(where: Operated, *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("Projection", "Tables", "Topics", "Rows", "Checksum", "Rebuild")
+    # Names are copied into the next command: they are never cut, however narrow the terminal.
+    name = Column("Projection", no_wrap=True, min_width=max(len(row["projection"]) for row in rows))
+    table = Table(name, "Rows", "Checksum", "Rebuild")
     for row in rows:
-        table.add_row(
-            row["projection"],
-            ", ".join(row["tables"]),
-            ", ".join(row["topics"]),
-            str(row["rows"]),
-            " ".join(row["checksum"].values()),
-            row["rebuild"],
-        )
+        table.add_row(row["projection"], str(row["rows"]), " ".join(row["checksum"].values()), row["rebuild"])
     console.print(table)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from taiwa.cli.application import JsonOption, StateOption, app, print_json
 from taiwa.cli.environment import Operated, operated, worker_connection
@@ -102,7 +102,8 @@ def _as_json(it: Told) -> dict[str, Any]:
 
 def _show(kafka: str, told: Sequence[Told]) -> None:
     console = Console(highlight=False)
-    table = Table("", "Service", "Not published", "Lag", "Dead", "Held", "Tries again", "Overdue timers", "Stops")
+    name = Column("Service", no_wrap=True, min_width=max(map(len, WITH_CLOCK)))
+    table = Table("", name, "Unsent", "Lag", "Dead", "Held", "Retry", "Overdue", "Stops")
     for it in told:
         mark = "[red]✗[/]" if it.late else "[green]✓[/]"
         table.add_row(mark, it.service, *(_cells(it.condition) if it.condition else ["?"] * 7))
