@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -56,7 +58,15 @@ def chosen(text: str) -> list[str]:
     return [name for name in wanted if name not in out]
 
 
+def _end_in_order() -> None:
+    """SIGTERM ends servers, disks and members too, as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
 async def _run(folder: Path, options: argparse.Namespace, seed: int, names: list[str]) -> Summary:
+    _end_in_order()
     async with ground(folder, small_disks="disk" in names) as it:
         return await chaos(
             it,
@@ -71,6 +81,7 @@ async def _run(folder: Path, options: argparse.Namespace, seed: int, names: list
 
 async def _caught(mutant: Mutant, folder: Path, options: argparse.Namespace, seed: int) -> bool:
     """Whether the nemesis shows what is wrong with a program; it has a minute of faults."""
+    _end_in_order()
     root = make_tree(mutant, folder / "tree")
     async with ground(folder, root=root) as it:
         summary = await chaos(

@@ -40,7 +40,8 @@ def be_member(order: dict[str, Any]) -> None:
         os.dup2(null, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         if order["failpoint"]:
             # Named in the environment a fail-point is read at import, which was long ago here.
             failpoints._armed = failpoints._parse(order["failpoint"])
@@ -83,7 +84,9 @@ def fork(order: dict[str, Any]) -> int:
 
 
 def main() -> None:
-    """Fork on demand until standard input ends."""
+    """Fork on demand until standard input ends, which also happens where the harness dies."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of a terminal; the children are ended in order
+        signal.signal(number, signal.SIG_IGN)
     gc.collect()
     gc.freeze()
     ended, wake = os.pipe()
