@@ -1,13 +1,15 @@
 """``python -m tests.corpus --records 100000 --requests 10000``: the long form of what ``make test`` tries a slice of.
 
 Records go through a real Kafka and PostgreSQL in installations of their own, 2,500 each; requests to every service in
-turn. The same ``--seed`` makes the same ones. Exit code 1, and the first problems, where a single fate was wrong.
+turn. The same ``--seed`` makes the same ones. One line of figures each; the services' own log goes to standard error.
+Exit code 1, and the first problems, where a single fate was wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import shutil
 import sys
@@ -24,6 +26,7 @@ from tests.installation import backing
 from tests.integration.operations import WALKS
 
 SLICE = 2500
+FIGURES = sys.stdout
 
 
 def _say(what: str, counts: Counter[str], problems: list[str], seconds: float, **more: int) -> int:
@@ -34,9 +37,9 @@ def _say(what: str, counts: Counter[str], problems: list[str], seconds: float, *
         "problems": len(problems),
         **dict(sorted(counts.items())),
     }
-    sys.stdout.write(json.dumps(figures, ensure_ascii=False) + "\n")
-    sys.stdout.writelines(f"  {problem}\n" for problem in problems[:20])
-    sys.stdout.flush()
+    FIGURES.write(json.dumps(figures, ensure_ascii=False) + "\n")
+    FIGURES.writelines(f"  {problem}\n" for problem in problems[:20])
+    FIGURES.flush()
     return len(problems)
 
 
@@ -82,7 +85,8 @@ def main() -> int:
     run = Path(tempfile.mkdtemp(prefix="taiwa-corpus-"))
     try:
         postgres, kafka = backing.postgres(run), backing.kafka(run)
-        return 1 if asyncio.run(_main(postgres, kafka, given.seed, given.records, given.requests)) else 0
+        with contextlib.redirect_stdout(sys.stderr):
+            return 1 if asyncio.run(_main(postgres, kafka, given.seed, given.records, given.requests)) else 0
     finally:
         backing.stop_all(run)
         shutil.rmtree(run, ignore_errors=True)
