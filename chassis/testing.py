@@ -279,13 +279,14 @@ class Installation:
         """Forget the topics; databases are dropped by :func:`running`."""
         if self._producer is not None:
             await self._producer.stop()
-        if self._admin is None:
+        if not self._topics and self._admin is None:
             return
+        admin = await self._administration()
         try:
-            if own := [name for name in await self._admin.list_topics() if name.startswith(self.settings.prefix)]:
-                await self._admin.delete_topics(own)
+            # By name: a broker that has served a thousand tests takes seconds to list what it has.
+            await admin.delete_topics([f"{self.settings.prefix}{name}" for name in sorted(self._topics)])
         finally:
-            await self._admin.close()
+            await admin.close()
 
     async def _administration(self) -> AIOKafkaAdminClient:
         if self._admin is None:
