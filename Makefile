@@ -21,7 +21,7 @@ demo: | $(UV) ## the whole product with the demo town, embedded; Ctrl-C stops it
 test: | $(UV) ## every test, in parallel
 	@only=''; docker info >/dev/null 2>&1 || \
 	  { only='not compose'; echo 'No container engine runs here: the compose tests are left out.'; }; \
-	$(RUN) pytest -n auto --dist loadgroup -m "$$only" $(ARGS)
+	$(RUN) pytest -n $$(($$(nproc) + 1)) --dist loadgroup -m "$$only" $(ARGS)
 
 check: | $(UV) ## format, lint, types, imports, migrations, contracts, house rules
 	$(RUN) ruff check
