@@ -79,15 +79,19 @@ def headers_text(headers: Sequence[tuple[str, bytes | None]]) -> str:
 
 def _header_json(name: str, value: bytes | None) -> list[str | None]:
     text = None if value is None else base64.b64encode(value).decode()
-    if "\x00" not in name:
+    readable = storable(name)
+    if readable == name:
         return [name, text]
-    return [storable(name), text, base64.b64encode(name.encode()).decode()]
+    return [readable, text, base64.b64encode(name.encode(errors="surrogateescape")).decode()]
 
 
 def headers_of(text: str) -> list[tuple[str, bytes | None]]:
     """The reverse of :func:`headers_text`."""
     return [
-        (base64.b64decode(exact[0]).decode() if exact else name, None if value is None else base64.b64decode(value))
+        (
+            base64.b64decode(exact[0]).decode(errors="surrogateescape") if exact else name,
+            None if value is None else base64.b64decode(value),
+        )
         for name, value, *exact in json.loads(text)
     ]
 

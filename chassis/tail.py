@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from chassis.consumer.header_names import bear_any_name
+from chassis.envelope import storable
 from chassis.settings import InstallationSettings
 from chassis.topics import PARTITIONS
 
@@ -43,6 +45,7 @@ async def tail(
         aiokafka.errors.KafkaConnectionError: no bootstrap server answers.
         LookupError: none of the topics exists.
     """
+    bear_any_name()
     consumer = AIOKafkaConsumer(bootstrap_servers=installation.kafka, client_id="taiwa-tail", enable_auto_commit=False)
     await consumer.start()
     try:
@@ -70,7 +73,9 @@ async def tail(
                     timestamp=record.timestamp,
                     key=(record.key or b"").decode(errors="replace"),
                     headers={
-                        name: value.decode(errors="replace") for name, value in record.headers if value is not None
+                        storable(name): value.decode(errors="replace")
+                        for name, value in record.headers
+                        if value is not None
                     },
                     value=record.value,
                 )

@@ -19,6 +19,8 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
+from chassis.consumer.header_names import bear_any_name
+
 POLL_MS = 500
 """Longest wait of one poll; records end it at once."""
 
@@ -98,6 +100,7 @@ class Hosting:
 
     async def start(self) -> None:
         """Connect, join the group, begin to poll."""
+        bear_any_name()
         await self._broker.start()
         self._patiently(self.client)
 
