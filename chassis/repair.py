@@ -28,6 +28,9 @@ from chassis.topics import TopicSpec, delete_topics, ensure_topics, generations
 
 _PATIENCE = 30.0
 
+_LAST_SENDS = 3.0
+"""Seconds within which the producer of a relay that lost its session has stopped to send."""
+
 _SOMEBODY = Operator("operator", "")
 
 _HOLDERS = """
@@ -99,13 +102,19 @@ async def _administrator(
 
 
 async def _take_over(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Take the relay's lock; its present holder loses its session and waits for the lock like anybody."""
-    deadline = monotonic() + _PATIENCE
+    """Take the relay's lock; its present holder loses its session and waits for the lock like anybody.
+
+    What a holder had on its way to Kafka has arrived, or was given up, when this returns.
+    """
+    deadline, holders = monotonic() + _PATIENCE, False
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
         if monotonic() > deadline:
             raise RepairError("the relay's lock could not be taken; stop the service's relay and try again")
+        holders = True
         await connection.fetch(_HOLDERS, LOCK)
         await asyncio.sleep(0.05)
+    if holders:
+        await asyncio.sleep(_LAST_SENDS)
 
 
 async def relay_rebase(admin_url: str, installation: InstallationSettings, service: str) -> int:

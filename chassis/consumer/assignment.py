@@ -182,7 +182,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             places = [self.kafka(it) for it in partitions]
             begin = {self.partition(it): at for it, at in (await self.client.beginning_offsets(places)).items()}
             async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
-                await self._ledger.take(connection, begin, self._logs.cluster_id, self._logs.generation)
+                # A log that lacks its beginning is no log to begin with; only compaction may have taken it.
+                first = {it: at if it[0] in self._compacted else 0 for it, at in begin.items()}
+                await self._ledger.take(connection, first, self._logs.cluster_id, self._logs.generation)
                 rows = await self._ledger.lock(connection, partitions)
                 saved = await self._ledger.stops(connection)
             self._halts.reconcile(saved, monotonic())

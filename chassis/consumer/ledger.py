@@ -123,7 +123,7 @@ class Ledger:
         cluster_id: str,
         generation: Callable[[str], int],
     ) -> None:
-        """Make the rows of partitions that are seen for the first time, at their log's start."""
+        """Make the rows of partitions that are seen for the first time, at their beginnings."""
         await connection.execute(
             _TAKE,
             self.consumer,

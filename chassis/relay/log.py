@@ -166,7 +166,15 @@ class EventLog:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
             return False
         await connection.execute("; ".join(f"SET {name} = {value}" for name, value in _SESSION.items()))
-        return bool(await connection.fetchval(HELD, LOCK))
+        return await self.leads()
+
+    async def leads(self) -> bool:
+        """Whether this session still holds the lock.
+
+        Raises:
+            asyncpg.PostgresConnectionError, asyncpg.InterfaceError: it was ended, and the lock with it.
+        """
+        return bool(await self._connection.fetchval(HELD, LOCK))
 
     async def place(self) -> Place:
         """The saved place.

@@ -53,6 +53,9 @@ SAVE_IDLE = 5.0
 LOOK_SECONDS = 30.0
 """How often a relay that leads asks whether Kafka is still the cluster its log was published to."""
 
+TRUSTED_SECONDS = 1.0
+"""A page older than this is published only after a look whether the lock is still held: the process may have stood."""
+
 CANDIDATE_POLL = 0.5
 """Seconds between attempts of a relay that is not the leader."""
 
@@ -66,6 +69,7 @@ class _Page:
     rows: Sequence[asyncpg.Record]
     present: Present
     after: Place
+    asked_at: float
 
 
 @dataclass(slots=True)
@@ -148,8 +152,9 @@ class Relay:
             publisher = Publisher(self._installation, f"taiwa-{self._service.name}-relay")
             another = asyncio.create_task(self._until_another_kafka(kafka))
             try:
-                await publisher.start()
-                await self._relay(log, publisher, place, stop, another)
+                async with _while_connected(log):
+                    await publisher.start()
+                    await self._relay(log, publisher, place, stop, another)
             finally:
                 another.cancel()
                 await publisher.close()
@@ -223,6 +228,7 @@ class Relay:
         be, which is safe, and it spares a round trip.
         """
         self._wake.clear()
+        asked_at = monotonic()
         if at.place.cur is not None:
             return await self._page(log, at.place)
         floor = at.floor if woken else None
@@ -231,11 +237,13 @@ class Relay:
             if not at.place.worth_asking(floor):
                 return None
         rows, opened = await log.open(at.place, floor, at.place.prev.taken_at - SEEN_WITHIN, self._limit)
-        return await self._paged(log, rows, opened, self._limit)
+        return await self._paged(log, rows, opened, self._limit, asked_at)
 
     async def _publish(self, log: EventLog, publisher: Publisher, page: _Page, at: _Standing) -> _Page | None:
         """Publish a page; gives the next one of its window."""
         failpoints.reach("relay.after_fetch")
+        if monotonic() - page.asked_at > TRUSTED_SECONDS and not await log.leads():
+            raise PublishError("another relay leads, or the topics were made anew: this page may be out of its turn")
         beside = asyncio.create_task(self._beside(log, page, at))
         try:
             await publisher.publish(self._recorder.records(page.rows, page.present))
@@ -262,16 +270,18 @@ class Relay:
 
     async def _page(self, log: EventLog, place: Place) -> _Page:
         """The next page of an open window."""
-        limit = self._limit
+        limit, asked_at = self._limit, monotonic()
         rows = await log.page(place, place.prev.taken_at - SEEN_WITHIN, limit)
-        return await self._paged(log, rows, place, limit)
+        return await self._paged(log, rows, place, limit, asked_at)
 
-    async def _paged(self, log: EventLog, rows: list[asyncpg.Record], window: Place, limit: int) -> _Page:
+    async def _paged(
+        self, log: EventLog, rows: list[asyncpg.Record], window: Place, limit: int, asked_at: float
+    ) -> _Page:
         present = await self._recorder.present(log.connection, rows)
         self._fit(rows, present, limit)
         if rows:
             self._oldest_at = rows[0]["recorded_at"]
-        return _Page(rows, present, window.after([row["position"] for row in rows], limit))
+        return _Page(rows, present, window.after([row["position"] for row in rows], limit), asked_at)
 
     def _fit(self, rows: Sequence[asyncpg.Record], present: Present, limit: int) -> None:
         size = sum(len(row["payload"] or b"") for row in rows) + sum(map(len, present.values()))
@@ -279,6 +289,28 @@ class Relay:
             self._limit = max(10, limit // 2)
         elif limit < PAGE and len(rows) == limit and size < PAGE_BYTES // 4:
             self._limit = min(PAGE, limit * 2)
+
+
+@contextlib.asynccontextmanager
+async def _while_connected(log: EventLog) -> AsyncIterator[None]:
+    """Interrupt what is done in the block when the session ends, and the lock with it.
+
+    A page that is on its way would be tried again for seconds, and may reach topics that were made anew meanwhile.
+
+    Raises:
+        TimeoutError: it ended.
+    """
+    async with asyncio.timeout(None) as scope:
+
+        def interrupt(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the block is over already
+                scope.reschedule(asyncio.get_running_loop().time())
+
+        log.connection.add_termination_listener(interrupt)
+        try:
+            yield
+        finally:
+            log.connection.remove_termination_listener(interrupt)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
-from aiokafka.admin import NewPartitions, NewTopic
+from aiokafka import TopicPartition
+from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 
 from chassis.civil_clock import civil_clock_projection
 from chassis.consumer import halts, loop
@@ -281,3 +282,21 @@ async def test_a_database_restored_under_an_idle_consumer_is_filled_again(
             await connection.execute("DELETE FROM effects")
             await connection.execute("UPDATE offsets SET next = 0")
         assert await until(lambda: effects(sink, 3), 30) == [("a", 1), ("a", 2), ("a", 3)]
+
+
+async def test_a_consumer_does_not_begin_with_a_log_that_lacks_its_beginning(installation: Installation) -> None:
+    for version in range(1, 4):
+        await installation.publish(ThingMadeV1(thing_id="a"), version)
+    place = TopicPartition(f"{installation.settings.prefix}source.events", key_hash(MIDORI, "thing/a") % 12)
+    async with admin_client(installation.settings) as admin:
+        await admin.delete_records({place: RecordsToDelete(before_offset=2)})
+    async with toy(sink_service(installation), installation) as sink:
+        sink.consumer()
+
+        async def stopped() -> list[dict[str, Any]] | None:
+            return await sink.rows("SELECT reason, command FROM stops") or None
+
+        (stop,) = await until(stopped)
+        assert "begins at offset 2, after 0" in stop["reason"]
+        assert stop["command"] == "taiwa republish source"
+        assert await effects(sink, 0) == []

@@ -11,6 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from chassis.relay import loop as relay_loop
+from chassis.relay.log import EventLog
 from chassis.testing import MIDORI, OTHER_TOWN, FactOnTopic, Installation
 from tests.integration.messaging.facts import OwnerStateV1, ThingMadeV1
 from tests.integration.messaging.services import Toy, sink_service, source_service, toy, until
@@ -171,3 +172,23 @@ async def test_a_relay_that_leads_notices_that_kafka_is_another_cluster(
             return relay.refusal is not None and "taiwa republish" in relay.refusal
 
         await until(refused)
+
+
+async def test_a_page_that_was_asked_for_long_ago_is_not_published_without_the_lock(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between asking and publishing the process may have stood, and the topics may have been made anew."""
+    async with toy(source_service(installation), installation) as source:
+        await source.make("a", 1)
+        relay = source.relay()
+        lead: list[bool] = []
+
+        async def leads(_: EventLog) -> bool:
+            lead.append(len(lead) > 1)  # the first is asked when it begins to lead
+            return not lead[:-1] or lead[-1]
+
+        monkeypatch.setattr(relay_loop, "TRUSTED_SECONDS", -1.0)
+        monkeypatch.setattr(EventLog, "leads", leads)
+        await until(lambda: facts(installation, "source.events", 1))
+        assert lead[1:3] == [False, True]
+        assert relay.refusal is None
