@@ -464,6 +464,7 @@ class Session:
         self.synchronous = True
         self.begun: Transaction | None = None
         self._waiting: asyncio.Future[Any] | None = None
+        self._listeners: list[Callable[[object], None]] = []
         server.sessions.append(self)
         process.at_death.append(self._peer_died)
 
@@ -486,6 +487,16 @@ class Session:
         if waiting is not None:
             gone = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
             self.process.deliver(waiting, None, gone)
+        for listener in self._listeners:
+            noticed = self.server.loop.create_future()
+            noticed.add_done_callback(listener)
+            self.process.deliver(noticed, None)
+
+    def add_termination_listener(self, listener: Callable[[object], None]) -> None:
+        self._listeners.append(listener)
+
+    def remove_termination_listener(self, listener: Callable[[object], None]) -> None:
+        self._listeners.remove(listener)
 
     def watch_idleness(self) -> None:
         """Its process was stopped: a transaction that stays idle for too long is ended."""
