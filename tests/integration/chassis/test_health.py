@@ -118,7 +118,7 @@ async def test_a_pending_migration_is_named_with_its_command(board: Running) -> 
 
 
 @pytest.mark.parametrize(
-    ("age", "reason", "alive"), [(0, None, True), (59, None, True), (61, None, False), (3600, "waits for Kafka", True)]
+    ("age", "reason", "alive"), [(0, None, True), (30, None, True), (61, None, False), (3600, "waits for Kafka", True)]
 )
 async def test_a_loop_that_neither_gets_on_nor_says_why_is_dead(
     board: Running, age: float, reason: str | None, alive: bool
