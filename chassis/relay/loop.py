@@ -310,7 +310,8 @@ async def _while_connected(log: EventLog) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            log.connection.remove_termination_listener(interrupt)
+            with contextlib.suppress(asyncpg.InterfaceError):  # the session is gone, and its listeners with it
+                log.connection.remove_termination_listener(interrupt)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
