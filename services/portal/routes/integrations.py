@@ -173,14 +173,10 @@ async def replay_chosen(desk: Visitor) -> Response:
 
 async def _letter_page(desk: Desk, service: str, letter_id: UUID, form: Form, status: int = 200) -> Response:
     path = f"/operations/dead-letters/{letter_id}"
-    letter, acts = await asyncio.gather(
-        desk.services.read(service, path, queries.Letter),
-        part(
-            desk.services.read(
-                service, "/operations/acts", queries.Listed[queries.OperatorAct], {"letter": letter_id, "limit": 20}
-            )
-        ),
-    )
+    letter = await desk.services.read(service, path, queries.Letter)
+    # After it: looking at the letter is an act, and stands among them.
+    asked = {"letter": letter_id, "limit": 20}
+    acts = await part(desk.services.read(service, "/operations/acts", queries.Listed[queries.OperatorAct], asked))
     people = {each.operator for each in acts.content.items if each.operator_kind == "staff"} if acts.content else set()
     return await desk.page(
         "letter.html",
