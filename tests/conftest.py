@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def postgres_url() -> str:
 def kafka() -> str:
     """Bootstrap servers of a real Kafka; topics and groups are shared, so name yours uniquely."""
     return backing.kafka(Path(os.environ[RUN_VARIABLE]))
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Callable[[str], Path]:
+    """Makes a folder in which a server of a test's own may keep its data; it goes with the run.
+
+    Not one of pytest's: each new run of pytest closes those to everybody else, and PostgreSQL, which does not run as
+    root, would lose its files under way.
+    """
+    return lambda name: Path(tempfile.mkdtemp(prefix=f"{name}-", dir=os.environ[RUN_VARIABLE]))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def demo(server_folder: Callable[[str], Path]) -> Iterator[Demo]:
     """Start the demo once for a module of stories; stop it as Ctrl-C does.
 
     While writing stories, ``TAIWA_TEST_DEMO`` names the ready file of a demo that runs already (``TAIWA_STATE``: its
@@ -69,7 +69,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     if given := os.environ.get("TAIWA_TEST_DEMO"):
         yield Demo(json.loads(Path(given).read_text()), Path(os.environ["TAIWA_STATE"]))
         return
-    folder = tmp_path_factory.mktemp("demo")
+    folder = server_folder("demo")
     ready_file, log = folder / "ready.json", folder / "demo.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TAIWA_")}
     with log.open("w") as output:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -25,10 +26,10 @@ AT_NIGHT = Operator("operator", "花")
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def broker(server_folder: Callable[[str], Path]) -> Iterator[Kafka]:
     """A Kafka whose disk may be wiped."""
     jar_files = jars.fetch(jars.locked(), jars.folder())
-    it = Kafka(tmp_path_factory.mktemp("kafka"), ports.free_port(), ports.free_port(), jar_files)
+    it = Kafka(server_folder("kafka"), ports.free_port(), ports.free_port(), jar_files)
     it.start()
     yield it
     it.stop()

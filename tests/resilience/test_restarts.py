@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,19 +20,19 @@ THINGS = 5
 
 
 @pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def own_postgres(server_folder: Callable[[str], Path]) -> Iterator[Postgres]:
     """A PostgreSQL that writes to disk in earnest, and may be killed."""
-    server = Postgres(tmp_path_factory.mktemp("postgres"), ports.free_port(), durable=True)
+    server = Postgres(server_folder("postgres"), ports.free_port(), durable=True)
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def own_kafka(server_folder: Callable[[str], Path]) -> Iterator[Kafka]:
     """A Kafka that may be killed."""
     jar_files = jars.fetch(jars.locked(), jars.folder())
-    broker = Kafka(tmp_path_factory.mktemp("kafka"), ports.free_port(), ports.free_port(), jar_files)
+    broker = Kafka(server_folder("kafka"), ports.free_port(), ports.free_port(), jar_files)
     broker.start()
     yield broker
     broker.stop()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -107,9 +108,9 @@ async def test_a_log_from_yesterday_is_refused_and_after_republish_what_is_decid
 
 
 @pytest.fixture(scope="module")
-def another_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def another_postgres(server_folder: Callable[[str], Path]) -> Iterator[Postgres]:
     """A PostgreSQL in which nothing has happened yet: its transaction ids are low."""
-    server = Postgres(tmp_path_factory.mktemp("postgres"), ports.free_port(), durable=False)
+    server = Postgres(server_folder("postgres"), ports.free_port(), durable=False)
     server.start()
     yield server
     server.stop()
