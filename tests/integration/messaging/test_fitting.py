@@ -30,8 +30,14 @@ async def published(it: Toy, count: int) -> None:
 async def test_a_relay_refuses_topics_with_more_partitions(installation: Installation) -> None:
     """Keys would change their partition, and the order within a key would be lost."""
     async with toy(source_service(installation), installation) as it:
+        topic = f"{installation.settings.prefix}source.events"
         async with admin_client(installation.settings) as admin:
-            await admin.create_partitions({f"{installation.settings.prefix}source.events": NewPartitions(13)})
+            await admin.create_partitions({topic: NewPartitions(13)})
+
+            async def raised() -> bool:  # the broker tells of it a moment after it has done it
+                return len((await admin.describe_topics([topic]))[0]["partitions"]) == 13
+
+            await until(raised)
         await it.make("a", 1)
         refusal = await refusal_of(it.relay())
         assert "13 partitions, not 12" in refusal
