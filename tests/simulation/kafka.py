@@ -174,6 +174,10 @@ class Producer:
         self._broker = broker
         self._process = CURRENT.get()
         self._last: dict[tuple[str, int], asyncio.Future[Any]] = {}
+        self._sender = self
+
+    async def close(self) -> None:
+        """Of the sender."""
 
     async def start(self) -> None:
         await self._broker.travel(self._process)
