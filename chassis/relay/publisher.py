@@ -28,6 +28,8 @@ BATCH_BYTES = 900_000
 DEADLINE = 20.0
 """Seconds for one page to be acknowledged."""
 
+CLOSING = 2.0
+"""Seconds each step of closing may take; a broker that is gone answers nothing."""
 
 ACKNOWLEDGEMENT: Mapping[str, Any] = {"acks": "all", "enable_idempotence": True}
 """An event counts as published once every in-sync replica has it, and a repeated send is written once."""
@@ -94,11 +96,13 @@ class Publisher:
         aiokafka's ``stop`` flushes first, and one that is given up leaves the sender at work: batches of a relay that
         leads no more would reach topics that were made anew meanwhile, before their beginning.
         """
-        sender = self._producer._sender  # noqa: SLF001  nothing public ends it without a flush
-        for end in (sender.close, self._producer.stop):
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(2):
-                    await end()
+        sending = self._producer._sender.sender_task  # noqa: SLF001  nothing public ends it without a flush
+        if sending is not None:
+            sending.cancel()  # and not the sender's close: it raises where the task was not under way yet
+            await asyncio.wait({sending}, timeout=CLOSING)
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLOSING):
+                await self._producer.stop()
 
     async def _partitions_of(self, topic: str) -> int:
         if topic not in self._partitions:

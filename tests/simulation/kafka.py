@@ -175,9 +175,7 @@ class Producer:
         self._process = CURRENT.get()
         self._last: dict[tuple[str, int], asyncio.Future[Any]] = {}
         self._sender = self
-
-    async def close(self) -> None:
-        """Of the sender."""
+        self.sender_task = None  # batches are sent at once
 
     async def start(self) -> None:
         await self._broker.travel(self._process)
@@ -185,7 +183,7 @@ class Producer:
             raise KafkaConnectionError("no broker")
 
     async def stop(self) -> None:
-        """Nothing is flushed: batches are sent at once."""
+        """Nothing is flushed."""
 
     async def partitions_for(self, topic: str) -> set[int]:
         await self._broker.travel(self._process)

@@ -104,6 +104,14 @@ async def test_a_producer_that_does_not_wait_for_every_replica_is_refused(
     await Publisher(installation.settings, "relay", acknowledgement=ACKNOWLEDGEMENT).close()
 
 
+async def test_a_publisher_that_is_closed_at_once_raises_nothing(installation: Installation) -> None:
+    """Its sender was not under way yet; a stop in that moment broke off what came after it."""
+    publisher = Publisher(installation.settings, "relay")
+    await publisher.start()
+    await publisher.close()
+    await publisher.close()
+
+
 async def make_topic(installation: Installation, name: str, partitions: int, **config: str) -> None:
     await installation.facts_on(name)  # so that the topic is deleted at the end
     async with admin_client(installation.settings) as admin:
