@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import random
 import socket
 import time
 
@@ -11,13 +13,23 @@ from taiwa.mendable import Mendable
 
 LOOPBACK = "127.0.0.1"
 
+GIVEN = range(10_000, 32_000)
+"""Where free ports are looked for: below those that systems give to outgoing connections (from 32768 or 49152)."""
+
 
 def free_port() -> int:
-    """Return a port nobody listens on now. Another process may take it before you do."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port nobody listens on now. Another process may take it before you do.
+
+    Drawn at random, so that two who look at once hardly get the same; not from the system, whose next outgoing
+    connection may get the same one.
+
+    Raises:
+        OSError: none of those that were tried is free.
+    """
+    for port in random.sample(GIVEN, 500):
+        if is_free(port):
+            return port
+    raise OSError(errno.EADDRINUSE, f"no free port found in {GIVEN.start}-{GIVEN.stop - 1} on {LOOPBACK}")
 
 
 def is_free(port: int) -> bool:

@@ -278,15 +278,28 @@ class Ground:
             await asyncio.sleep(0.25)  # paced: a look at processes
 
     async def ready(self, member: Member, seconds: float = 60) -> None:
-        """Wait until a member says it is ready."""
+        """Wait until a member says it is ready.
+
+        Raises:
+            AssertionError: it does not; with what it last said, and the end of its log.
+        """
         async with httpx.AsyncClient() as client:
 
             async def asked() -> bool:
-                with contextlib.suppress(httpx.HTTPError):
-                    return (await client.get(f"{member.url}/health/ready", timeout=5)).status_code == 200
-                return False
+                try:
+                    answer = await client.get(f"{member.url}/health/ready", timeout=5)
+                except httpx.HTTPError as error:
+                    raise AssertionError(repr(error)) from error
+                assert answer.status_code == 200, answer.text
+                return True
 
-            await eventually(asked, seconds, 0.1)
+            try:
+                await eventually(asked, seconds, 0.1)
+            except AssertionError as error:
+                log = self.folder / f"{member.name}.log"
+                tail = log.read_text(encoding="utf-8", errors="replace")[-3000:] if log.exists() else "no log"
+                code = None if member.pid is None else self.warm.codes.get(member.pid)
+                raise AssertionError(f"{member.name} is not ready: {error}\nexit code {code}\n{tail}") from error
 
     async def readiness(self, member: Member) -> dict[str, Any]:
         """What a member says of itself; empty when it does not answer."""

@@ -35,6 +35,17 @@ def test_a_port_in_use_is_named_with_its_process_and_the_option() -> None:
     assert "--port kafka=" in told.value.mend
 
 
+def test_a_free_port_is_none_that_an_outgoing_connection_could_get() -> None:
+    """The system gives those from a range of its own; one that was free a moment ago may be gone."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(20):
+            with socket.create_connection(server.getsockname()) as outgoing:
+                assert outgoing.getsockname()[1] not in ports.GIVEN
+    port = ports.free_port()
+    assert port in ports.GIVEN
+    assert ports.is_free(port)
+
+
 def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = SimpleNamespace(total=100_000_000, used=95_000_000, free=5_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
