@@ -51,6 +51,7 @@ P16 = (
     Ratio("P16-memory", "soak: resident memory, last quarter ÷ first", "MB", 1.2, 1.05, at_least=False),
 )
 P17 = Ratio("P17", "relay ÷ faststream-outbox at its best setting", "rows/s", 20.0, 40.0)
+P17B = Ratio("P17-replicas", "two replicas each; theirs inverts then, so it is not the same work", "rows/s")
 P18 = Ratio("P18", "relay and consumer together ÷ reference pair", "rows/s", 0.50, 0.75)
 
 
@@ -199,14 +200,14 @@ async def _peer(bench: Bench, installation: Installation, source: Toy, _: Toy) -
     rates: dict[str, list[float]] = {}
     for turn in range(1 if bench.quick else 3):
         for title, run in runs:
-            if turn and "at its best" not in title and title != "ours, 1 replica":
+            if turn and "defaults" in title:
                 continue
             seen = await run()
             rates.setdefault(title, []).append(seen.rate)
             facts = {"rows_per_second": round(seen.rate), "inverted": seen.inverted, "repeated": seen.repeated}
             bench.note("P17-run", title, **facts, records=seen.records)
-    one, two = rates["outbox at its best, 1 replica"], rates["outbox at its best, 2 replicas"]
-    bench.judge(P17, rates["ours, 1 replica"], [max(pair) for pair in zip(one, two, strict=True)])
+    bench.judge(P17, rates["ours, 1 replica"], rates["outbox at its best, 1 replica"])
+    bench.judge(P17B, rates["ours, 2 replicas"], rates["outbox at its best, 2 replicas"])
 
 
 async def _pair(bench: Bench, _: Installation, source: Toy, sink: Toy) -> None:

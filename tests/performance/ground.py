@@ -5,6 +5,7 @@ Own embedded servers with fsync on, unless ``TAIWA_TEST_POSTGRES`` and ``TAIWA_T
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -171,7 +172,10 @@ async def ends(installation: Installation, topic: str) -> dict[TopicPartition, i
 
 
 async def watch(installation: Installation, begin: dict[TopicPartition, int], rows: int) -> Seen:
-    """Read a topic from ``begin`` until it has ``rows`` different events: different ``thing_id`` or ``size``."""
+    """Wait until a topic has ``rows`` different events after ``begin``: different ``thing_id`` or ``size``.
+
+    It is read once they may all be there: reading takes a core from who publishes.
+    """
     consumer = AIOKafkaConsumer(bootstrap_servers=installation.settings.kafka, enable_auto_commit=False)
     consumer.assign(list(begin))
     await consumer.start()
@@ -179,6 +183,8 @@ async def watch(installation: Installation, begin: dict[TopicPartition, int], ro
     known: set[tuple[str, int]] = set()
     first, last, records, inverted = 0, 0, 0, 0
     try:
+        while sum((await consumer.end_offsets(list(begin))).values()) - sum(begin.values()) < rows:
+            await asyncio.sleep(0.1)  # paced: a look at offsets
         for place, at in begin.items():
             consumer.seek(place, at)
         while len(known) < rows:

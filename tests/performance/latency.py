@@ -263,7 +263,9 @@ async def reference(
     stop = False
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", enable_idempotence=True)
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, enable_auto_commit=False)
-    partitions = [TopicPartition(topic, number) for number in range(12)]
+    # A second topic, on which nothing comes: what the sink consumes has two as well, and each poll asks for all.
+    others = f"{settings.prefix}source.owners"
+    partitions = [TopicPartition(name, number) for name in (topic, others) for number in range(12)]
     consumer.assign(partitions)
     await producer.start()
     await consumer.start()
