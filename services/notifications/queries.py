@@ -316,19 +316,20 @@ async def late_deliveries(
 
 
 async def work_items(view: View, caller: Caller) -> list[WorkItem]:
-    """For an administrator: notices that could not be brought to anybody."""
-    if not caller.has("admin"):
+    """For an administrator: notices that could not be brought to anybody; for hr too: people without an address."""
+    if not caller.has("admin", "hr"):
         return []
     row = await view.connection.fetchrow(_FAILED, view.municipality)
     items = []
-    if row and row["failed"]:
+    if row and row["failed"] and caller.has("admin"):
         title = f"届けられなかったお知らせ {row['failed']}件を確かめる"
         items.append(
             _to_mend("failed-deliveries", title, "理由を見て直し、もう一度送ってください", row["failed_since"])
         )
     if row and row["addressless"]:
         title = f"メールアドレスのない職員 {row['addressless']}人を確かめる"
-        items.append(_to_mend("addresses", title, "職員の名簿に登録してください", row["addressless_since"]))
+        note = "職員の名簿に登録するか、ほかの方法で伝えてください"
+        items.append(_to_mend("addresses", title, note, row["addressless_since"]))
     return items
 
 

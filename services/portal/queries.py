@@ -373,6 +373,7 @@ class SentNotice(BaseModel):
     person_name: str
     channel: str
     state: str
+    reason: str | None
     reason_text: str | None
     created_at: datetime
 

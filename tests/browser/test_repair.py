@@ -207,6 +207,48 @@ async def test_after_a_power_cut_the_page_says_what_was_late_and_for_whom(
         await page.pdf(path=screenshots / "repair-late.pdf", format="A4")
 
 
+async def lose_address(town: MidoriTown) -> str:
+    """A mail has failed because its recipient has no address; gives a person's name."""
+    async with town.services["notifications"].worker.scoped("*") as connection:
+        row = await connection.fetchrow(
+            """
+            UPDATE deliveries SET state = 'failed', reason = 'no_address'
+            WHERE delivery_id = (
+                SELECT delivery_id FROM deliveries JOIN people USING (municipality, person_id)
+                WHERE channel = 'mail' AND state = 'handed_over' AND name IS NOT NULL
+                ORDER BY delivery_id LIMIT 1
+            )
+            RETURNING (SELECT name FROM people AS p WHERE p.municipality = deliveries.municipality
+                       AND p.person_id = deliveries.person_id) AS name
+            """
+        )
+    assert row is not None
+    return str(row["name"])
+
+
+@pytest.mark.parametrize(("role", "javascript"), [("admin", True), ("hr", False)], ids=["admin", "hr, no script"])
+async def test_who_has_no_address_is_told_otherwise_and_is_nobody_s_work_any_more(
+    town: MidoriTown, chromium: Chromium, screenshots: Path, *, role: str, javascript: bool
+) -> None:
+    name = await lose_address(town)
+    work = re.compile("メールアドレスのない職員 1人を確かめる")
+    async with chromium.page(base_url=town.address, javascript=javascript) as page:
+        complaints = watched(page)
+        await log_in(page, role)
+        await page.get_by_role("listitem").filter(has_text=work).get_by_role("link", name="手当てする").click()
+        row = page.get_by_role("row").filter(has_text=name)
+        await expect(row).to_contain_text("メールアドレスの登録がありません")
+        await expect(row.get_by_role("button", name="もう一度送る")).to_have_count(0)
+        if javascript:
+            await assert_good(page, "addresses", screenshots / "repair-addresses")
+        await row.get_by_role("button", name="ほかの方法で伝えた").click()
+        await expect(page.get_by_role("status")).to_contain_text("伝えたことを記録しました")
+        await expect(page.get_by_role("row").filter(has_text=name)).to_have_count(0)
+        await page.goto("/")
+        await expect(page.get_by_role("listitem").filter(has_text=work)).to_have_count(0)
+        assert not complaints
+
+
 async def test_the_coverage_board_prints_on_paper(town: MidoriTown, chromium: Chromium, screenshots: Path) -> None:
     """What can only be clicked is left out; every section's row is there and nothing is cut at the edge."""
     async with chromium.page(base_url=town.address) as page:

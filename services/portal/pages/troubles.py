@@ -302,7 +302,7 @@ def halted(
         more = "以上" if failed.content.next_cursor else ""
         sentence = Why(
             f"届けられなかったお知らせが {len(failed.content.items)}件{more}あります",
-            "理由を見て宛先などを直し、もう一度送ってください。",
+            "理由を見て宛先などを直してもう一度送るか、ほかの方法で伝えてください。",
         )
         oldest = min(each.created_at for each in failed.content.items)
         found.append(

@@ -12,7 +12,7 @@ from chassis.refusals import Forbidden
 from services.portal import queries
 from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
-from services.portal.pages.forms import Form, refused_at
+from services.portal.pages.forms import Form, Submission, refused_at
 
 router = APIRouter(prefix="/admin/deliveries", include_in_schema=False)
 
@@ -33,7 +33,7 @@ async def _page(
         )
     )
     return await desk.page(
-        "deliveries.html", status=status, forms={"retry": form}, found=found, state=state, states=STATES
+        "deliveries.html", status=status, forms={"mend": form}, found=found, state=state, states=STATES
     )
 
 
@@ -50,10 +50,20 @@ async def deliveries(
 @router.post("/{delivery_id}/retry")
 async def retry(desk: Visitor, delivery_id: UUID) -> Response:
     """Send one again."""
-    submission = await desk.submission()
-    form = submission.form()
+    return await _mend(desk, await desk.submission(), f"{delivery_id}/retry", "もう一度送ります。")
+
+
+@router.post("/{delivery_id}/acknowledgement")
+async def acknowledge(desk: Visitor, delivery_id: UUID) -> Response:
+    """Somebody told the person otherwise: a failure needs no hand any more."""
+    sentence = "伝えたことを記録しました。一覧から外します。"
+    return await _mend(desk, await desk.submission(), f"{delivery_id}/acknowledgement", sentence)
+
+
+async def _mend(desk: Desk, submission: Submission, what: str, sentence: str) -> Response:
     try:
-        done = await desk.services.command("notifications", f"/deliveries/{delivery_id}/retry", submission.key)
+        done = await desk.services.command("notifications", f"/deliveries/{what}", submission.key)
     except (Refused, ServiceDown) as error:
+        form = submission.form()
         return await _page(desk, form, refused_at(form, error))
-    return await desk.done("/admin/deliveries", "もう一度送ります。", done)
+    return await desk.done("/admin/deliveries", sentence, done)

@@ -87,6 +87,7 @@ PAGES: dict[str, frozenset[str]] = {
     "POST /admin/sections/{section_id}/head": ADMIN | {"hr"},
     "GET /admin/deliveries": ADMIN | BOARD,
     "POST /admin/deliveries/{delivery_id}/retry": ANYBODY,
+    "POST /admin/deliveries/{delivery_id}/acknowledgement": ANYBODY,
     "GET /standing": ADMIN,
     "GET /late": ADMIN,
     "GET /integrations": ADMIN,
