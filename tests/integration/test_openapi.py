@@ -45,6 +45,9 @@ CHECKS = [
 LAST = {"POST /civil-clock"}
 """What would change the time for the requests after it."""
 
+WITHOUT_KEY = {"POST /tokens", "POST /tokens/refresh", "POST /tokens/revocation", "POST /passwords"}
+"""Nobody is logged in yet, or nobody any more: there is no actor whose key it could be."""
+
 Operation = APIOperation[Any, Any, Any, Any]
 Request = Case[Any]
 
@@ -65,6 +68,17 @@ async def test_every_operation_succeeds_and_answers_as_described(installation: I
             operations[step.operation].validate_response(answer)
             succeeded.add(step.operation)
         assert set(operations) == succeeded, "give each operation a step in tests/integration/operations"
+
+
+@by_name
+async def test_every_command_takes_an_idempotency_key(installation: Installation, walk: Walk) -> None:
+    async with running(walk.main.build, installation, roles=("api",), settings=walk.settings) as it:
+        keyless = {
+            name
+            for name, operation in described(it).items()
+            if not name.startswith("GET ") and IDEMPOTENCY_HEADER not in {header.name for header in operation.headers}
+        }
+        assert keyless == (WITHOUT_KEY if walk.service == "directory" else set())
 
 
 @by_name

@@ -15,12 +15,14 @@ from datetime import timedelta
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
+from pydantic import BaseModel
 
 from chassis.auth import ALGORITHM, AUDIENCE, ISSUER
 from chassis.clocks import machine_now, monotonic
 from chassis.database import Database
 from chassis.municipality import INSTALLATION
 from chassis.refusals import Refusal
+from chassis.transaction import Transaction
 from services.directory.queries.identity import Identity
 from services.directory.repository import access as kept
 
@@ -44,6 +46,12 @@ class SigningKeyGiven(Refusal):
     code = "directory.signing_key_given"
     ja = "署名の鍵は設定ファイルで決まっています。ファイルを新しい鍵に替えてください。"
     en = "The signing key is a secret of the operator; replace it there and restart directory."
+
+
+class KeyRotated(BaseModel):
+    """The key that signs from now on."""
+
+    key_id: str
 
 
 def new_key() -> OKPKey:
@@ -117,8 +125,10 @@ class Signer:
             stored = await kept.keys(connection, INSTALLATION, machine_now())
         return [json.loads(each.public_key) for each in stored]
 
-    async def rotate(self, database: Database) -> str:
-        """Sign with a new key from now on; gives its id. Tokens signed before stay valid.
+    async def rotate(self, tx: Transaction) -> KeyRotated:
+        """Sign with a new key; tokens signed before stay valid. The transaction is the installation's, not a town's.
+
+        A process signs with it within :data:`KEY_FRESH_SECONDS`, the one that is told to :meth:`read_anew` at once.
 
         Raises:
             SigningKeyGiven: the key is the operator's secret.
@@ -126,12 +136,14 @@ class Signer:
         if self._given is not None:
             raise SigningKeyGiven
         key = new_key()
-        async with database.scoped(INSTALLATION) as connection:
-            await kept.lock_keys(connection)
-            await kept.save_key(connection, INSTALLATION, _stored(key, private=True))
-            await kept.retire_keys(connection, INSTALLATION, str(key.kid), machine_now() + RETIRED_AFTER)
-        self._key, self._read_at = key, monotonic()
-        return str(key.kid)
+        await kept.lock_keys(tx.connection)
+        await kept.save_key(tx.connection, INSTALLATION, _stored(key, private=True))
+        await kept.retire_keys(tx.connection, INSTALLATION, str(key.kid), machine_now() + RETIRED_AFTER)
+        return KeyRotated(key_id=str(key.kid))
+
+    def read_anew(self) -> None:
+        """Look for the key in the database before the next token is signed."""
+        self._read_at = float("-inf")
 
     async def token(self, database: Database, identity: Identity) -> str:
         """A token for somebody, five minutes long; claims as ``chassis.auth`` reads them."""

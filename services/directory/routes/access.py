@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -10,10 +11,12 @@ from fastapi import APIRouter, Query, Response
 
 from chassis.auth import Caller
 from chassis.http import Commands, Page, Paging, Views
+from chassis.municipality import INSTALLATION
 from services.directory.commands import accounts, roles
 from services.directory.commands.accounts import LinkMade, Links, OneTimeLink
+from services.directory.commands.signing import KeyRotated
 from services.directory.queries.access import AccountView, RoleView, list_accounts, list_roles
-from services.directory.routes.fields import Administrator, Body, Line, Login, OneTimeLinks, Search, Signing, Store
+from services.directory.routes.fields import Administrator, Body, Line, Login, OneTimeLinks, Search, Signing
 
 router = APIRouter(tags=["access"])
 
@@ -32,12 +35,6 @@ class RoleOfPerson(Body):
 
     person_id: UUID
     role: Line
-
-
-class KeyRotated(Body):
-    """The key that signs from now on."""
-
-    key_id: str
 
 
 @router.get("/accounts")
@@ -109,8 +106,9 @@ async def revoke_role(body: RoleOfPerson, caller: Administrator, commands: Comma
     return await commands.run(caller, lambda tx: roles.revoke_role(tx, command))
 
 
-@router.post("/signing-keys/rotation")
-async def rotate_signing_key(caller: Administrator, store: Store, signer: Signing) -> KeyRotated:
-    """Sign tokens with a new key; those signed before stay valid. Takes no Idempotency-Key."""
-    del caller
-    return KeyRotated(key_id=await signer.rotate(store))
+@router.post("/signing-keys/rotation", response_model=KeyRotated)
+async def rotate_signing_key(caller: Administrator, commands: Commands, signer: Signing) -> Response:
+    """Sign tokens with a new key; those signed before stay valid."""
+    answer = await commands.run(replace(caller, municipality=INSTALLATION), signer.rotate)
+    signer.read_anew()
+    return answer

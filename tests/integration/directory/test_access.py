@@ -275,6 +275,13 @@ async def test_tokens_signed_before_a_rotation_stay_valid_until_the_key_is_retir
     assert (await TokenVerifier(fetch).verify(new)).municipality == MIDORI
 
 
+async def test_a_rotation_that_is_repeated_makes_one_key(admitted: Town) -> None:
+    admin, key = admitted.client("admin"), {"Idempotency-Key": "rotate"}
+    first, again = [await admin.post("/signing-keys/rotation", headers=key) for _ in range(2)]
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (first.json(), "true")
+    assert len((await admitted.it.client().get("/.well-known/jwks.json")).json()["keys"]) == 2
+
+
 async def test_the_worker_cannot_read_private_keys(admitted: Town) -> None:
     await admitted.it.client().get("/.well-known/jwks.json")
     async with admitted.it.worker.scoped("*") as connection:
