@@ -148,7 +148,13 @@ async def test_what_stands_still_is_told_and_let_go_on(town: MidoriTown, chromiu
         row = page.get_by_role("row").filter(has_text="続けて失敗したため")
         await expect(row).to_contain_text("研修")
         await expect(page.locator("main")).not_to_contain_text("山田")
+        await page.goto("/integrations")
+        states = page.get_by_role("region", name="受け手の状態")
+        await expect(states.get_by_role("row").filter(has_text="研修")).to_contain_text("続けて失敗したため")
+        await expect(states.get_by_role("row").filter(has_text="お知らせ")).to_contain_text("0件")
         async with town.without("consultations"):
+            await page.goto("/integrations")
+            await expect(states.get_by_role("row").filter(has_text="相談")).to_contain_text("わかりません")
             await page.goto("/standing")
             await expect(page.get_by_role("row").filter(has_text="返事がありません")).to_contain_text("相談")
             await page.screenshot(path=screenshots / "repair-standing-1366.png", full_page=True)

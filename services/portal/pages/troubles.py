@@ -285,10 +285,10 @@ def _checks(service: str, standing: queries.Standing) -> list[Halted]:
 
 def halted(
     standing: Mapping[str, Part[queries.Standing]],
-    failed: Part[queries.Listed[queries.SentNotice]],
-    late: Part[queries.LateNotices],
+    failed: Part[queries.Listed[queries.SentNotice]] | None = None,
+    late: Part[queries.LateNotices] | None = None,
 ) -> list[Halted]:
-    """Everything that stands still or is late, what needs a hand first."""
+    """Everything that stands still or is late, what needs a hand first; without ``failed`` and ``late`` no notices."""
     found: list[Halted] = []
     for service, told in standing.items():
         if told.content is None:
@@ -298,7 +298,7 @@ def halted(
         found += _checks(service, told.content)
         found += _letters(service, told.content)
         found += _late(service, told.content)
-    if failed.content is not None and failed.content.items:
+    if failed and failed.content is not None and failed.content.items:
         more = "以上" if failed.content.next_cursor else ""
         sentence = Why(
             f"届けられなかったお知らせが {len(failed.content.items)}件{more}あります",
@@ -311,7 +311,7 @@ def halted(
                 link="/admin/deliveries", verb="お知らせの配達を見る",
             )
         )  # fmt: skip
-    if late.content is not None and late.content.waiting:
+    if late and late.content is not None and late.content.waiting:
         sentence = Why(
             f"まだ渡せていないメールが {late.content.waiting}件あります", "メールサーバーにつながりしだい送ります。"
         )

@@ -14,7 +14,7 @@ from services.portal import queries
 from services.portal.gateway import NAMES, Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
-from services.portal.pages.troubles import ACTS
+from services.portal.pages.troubles import ACTS, by_service, halted
 
 router = APIRouter(prefix="/integrations", include_in_schema=False)
 
@@ -71,6 +71,7 @@ async def _page(
         forms={"stop": form},
         lists=lists,
         standing=standing,
+        found=by_service(halted(standing)),
         service=service if service in NAMES else "",
         type=type_,
         code=code,
