@@ -177,6 +177,7 @@ class Deputy(BaseModel):
 class BoardLeader(BaseModel):
     """A leader or candidate on the coverage board; ``note`` is ready to show."""
 
+    person_id: str
     name: str | None
     post: str | None = None
     appointment_id: str | None = None
@@ -213,6 +214,8 @@ class BoardRow(BaseModel):
     head: Head | None
     section_call_id: str | None
     status: str
+    standing: str = ""
+    """covered; lost: had enough leaders and has them no more; never: not yet once."""
     late_working_days: int = 0
     leaders: list[BoardLeader]
     answered_on: date | None
@@ -387,6 +390,7 @@ class Employee(BaseModel):
     section_id: str | None = None
     section_name: str | None = None
     post: str | None = None
+    absence: str | None = None
 
 
 class Account(BaseModel):
@@ -623,6 +627,16 @@ async def all_work(services: Services) -> tuple[list[WorkItem], list[str]]:
     items = [item for each in parts for item in each.content or ()]
     silent = [NAMES[name] for name, each in zip(WORKING, parts, strict=True) if each.content is None]
     return items, silent
+
+
+async def absences(services: Services) -> dict[str, str]:
+    """Who is away or will be, in colleagues' words (「7月1日から不在」), by person; of those whom the visitor may see.
+
+    Nobody where directory is silent: a page about something else does without.
+    """
+    asked = part(services.glance("directory", "/people", Listed[Employee], {"away": "true", "limit": 200}))
+    told = (await asked).content
+    return {each.person_id: each.absence for each in told.items if each.absence} if told else {}
 
 
 async def known_years(services: Services) -> list[int]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +14,7 @@ from playwright.async_api import Page, expect
 
 from chassis.testing import eventually
 from taiwa.demo.filling import ROSTER
-from tests.browser.town import TOGETHER, MidoriTown, log_in
+from tests.browser.town import LOGINS, TOGETHER, MidoriTown, log_in
 from tests.browser.visitor import told, visitor
 from tests.installation.browser import Chromium
 
@@ -162,6 +165,41 @@ async def test_a_future_decision_is_told_at_its_field(town: MidoriTown) -> None:
         )
         assert answer.status_code == 422
         assert "決裁日が今日より後です" in answer.text
+
+
+@asynccontextmanager
+async def absent(town: MidoriTown, role: str, from_on: str) -> AsyncIterator[None]:
+    """A while in which a role's person will be away from a day on."""
+    directory, name = town.services["directory"], LOGINS[role].name
+    async with directory.client(directory.caller("hr")) as hr:
+        (person,) = (await hr.get("/people", params={"q": name})).json()["items"]
+        recorded = await hr.post("/absences", json={"person_id": person["person_id"], "from_on": from_on})
+        try:
+            yield
+        finally:
+            await hr.post(f"/absences/{recorded.json()['absence_id']}/withdrawal")
+
+
+@pytest.mark.parametrize(
+    ("role", "place"),
+    [
+        ("leader", "/leaders"),
+        ("leader", "/leaders > table a"),
+        ("leader", "/coverage"),
+        ("it_policy", "/consultations?view=all > table a"),
+    ],
+)
+async def test_who_will_be_away_is_shown_where_others_count_on_them(town: MidoriTown, role: str, place: str) -> None:
+    path, _, link = place.partition(" > ")
+    away = "9月7日から不在"
+    async with absent(town, role, "2026-09-07"), visitor(town.address, "hr") as it:
+        page = await it.http.get(path)
+        if link:
+            addresses = re.findall(rf'href="({re.escape(path.partition("?")[0])}/[0-9a-f-]{{36}})"', page.text)
+            pages = [await it.http.get(address) for address in dict.fromkeys(addresses)]
+        else:
+            pages = [page]
+        assert any(away in told(each) for each in pages)
 
 
 async def test_the_board_is_given_as_csv_for_excel(town: MidoriTown) -> None:

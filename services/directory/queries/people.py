@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 from chassis.auth import Caller
 from chassis.http import Page, View, page_of
 from chassis.http.paging import PageRequest
+from services.directory.domain import transfers
 from services.directory.domain.people import PersonUnknown
-from services.directory.domain.transfers import away
 
 SELECT_PEOPLE = """
 SELECT person.person_id, person.name, person.kana, person.mail, person.section_id, section.name AS section_name,
@@ -42,6 +42,7 @@ LIST_PEOPLE = f"""
        OR position($5 in person.kana) > 0 OR position($5 in replace(person.kana, ' ', '')) > 0
        OR ($9 AND EXISTS (SELECT FROM staff_numbers AS held WHERE held.municipality = $1
                           AND held.person_id = person.person_id AND held.number = $5)))
+  AND (away.from_on IS NOT NULL OR NOT $10)
   AND ($6::text IS NULL OR (person.kana, person.person_id) > ($6, $7::uuid))
 ORDER BY person.kana, person.person_id LIMIT $8
 """
@@ -109,7 +110,7 @@ class PersonDetails(PersonView):
 
 
 def _for(caller: Caller, row: Record) -> dict[str, object]:
-    absence = away(row["away_from_on"], row["away_until_on"]) if row["away_from_on"] else None
+    absence = transfers.away(row["away_from_on"], row["away_until_on"]) if row["away_from_on"] else None
     hidden = set[str]()
     if not caller.has("hr"):
         hidden |= {"full_time", "employment_kind", "joined_on"}
@@ -119,9 +120,12 @@ def _for(caller: Caller, row: Record) -> dict[str, object]:
 
 
 async def list_people(
-    view: View, caller: Caller, request: PageRequest, *, q: str | None, section_id: UUID | None, left: bool
+    view: View, caller: Caller, request: PageRequest, *, q: str | None, section_id: UUID | None, left: bool, away: bool
 ) -> Page[PersonView]:
-    """People by reading: of a section (兼務 too), whose name or reading holds ``q``; who has left if ``left``."""
+    """People by reading: of a section (兼務 too), whose name or reading holds ``q``.
+
+    ``left``: also who has left; ``away``: only who is away today or will be.
+    """
     rows = await view.connection.fetch(
         LIST_PEOPLE,
         view.municipality,
@@ -132,6 +136,7 @@ async def list_people(
         *(request.last(str, UUID) or (None, None)),
         request.limit + 1,
         caller.has("hr", "admin"),
+        away,
     )
     page, following = page_of(rows, request, lambda row: (row["kana"], row["person_id"]))
     return Page(items=[PersonView.model_validate(_for(caller, row)) for row in page], next_cursor=following)

@@ -32,10 +32,11 @@ async def get_people(
     q: Search = None,
     section_id: Annotated[UUID | None, Query(description="belonging to it, 兼務 too")] = None,
     left: Annotated[bool, Query(description="also who has left")] = False,
+    away: Annotated[bool, Query(description="only who is away today, or will be")] = False,
 ) -> Page[PersonView]:
     """People by reading. `q`: part of a name or reading; for hr and admin a staff number, too."""
     async with views.of(caller) as view:
-        return await list_people(view, caller, paging, q=q, section_id=section_id, left=left)
+        return await list_people(view, caller, paging, q=q, section_id=section_id, left=left, away=away)
 
 
 @router.get("/people/{person_id}")

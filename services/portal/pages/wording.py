@@ -163,6 +163,13 @@ COVERAGE: Mapping[str, Sign] = {
 """States of a section on the coverage board, in the order in which they need a hand."""
 
 
+def coverage_note(status: str, standing: str) -> str:
+    """What a section's standing adds to its state on the board: whoever had leaders and lost them presses more."""
+    if standing == "lost":
+        return "リーダーが欠けています"
+    return "まだ一度もいません" if (status, standing) == ("none", "never") else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step on the way of a year: when, what, and how it stands; ``state`` is ``done``, ``now`` or empty (to come)."""

@@ -94,9 +94,10 @@ def _lines(text: str) -> str:
 
 
 async def _thread(desk: Desk, consultation_id: UUID, forms: Mapping[str, Form], status: int = 200) -> Response:
-    case, desks = await asyncio.gather(
+    case, desks, absences = await asyncio.gather(
         part(desk.services.read("consultations", f"/consultations/{consultation_id}", queries.Case)),
         part(_desks(desk)),
+        queries.absences(desk.services),
     )
     if case.content is None:
         return await desk.page("missing.html", status=404, title="相談", sentence=case.missing, back="/consultations")
@@ -109,6 +110,7 @@ async def _thread(desk: Desk, consultation_id: UUID, forms: Mapping[str, Form], 
         forms={name: forms.get(name, Form()) for name in ("write", "step", "assign")},
         case=case.content,
         desks=desks.content or [],
+        absences=absences,
         kinds=kinds,
         kind=said if said in kinds else (kinds[0] if kinds else ""),
     )

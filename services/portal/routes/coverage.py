@@ -22,6 +22,7 @@ from services.portal.pages.wording import (
     Sign,
     Step,
     call_steps,
+    coverage_note,
     csv_cell,
     day_short,
     fiscal_year_label,
@@ -65,7 +66,9 @@ async def _board(desk: Desk, year: int) -> queries.Board:
 
 
 async def _page(desk: Desk, year: int, forms: dict[str, Form] | None = None, status: int = 200) -> Response:
-    board, known = await asyncio.gather(part(_board(desk, year)), queries.known_years(desk.services))
+    board, known, absences = await asyncio.gather(
+        part(_board(desk, year)), queries.known_years(desk.services), queries.absences(desk.services)
+    )
     return await desk.page(
         "coverage.html",
         status=status if board.content else 503,
@@ -79,6 +82,8 @@ async def _page(desk: Desk, year: int, forms: dict[str, Form] | None = None, sta
         counted=_counted(board.content) if board.content else [],
         steps=_steps(board.content, desk.now.date()) if board.content else [],
         may_decide=desk.identity.has("hr"),
+        absences=absences,
+        coverage_note=coverage_note,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -18,14 +19,22 @@ router = APIRouter(prefix="/leaders", include_in_schema=False)
 @router.get("")
 async def leaders(desk: Visitor) -> Response:
     """All leaders of today, the visitor's own section first."""
-    found = await part(desk.services.read("consultations", "/leaders", list[queries.KnownLeader]))
+    found, absences = await asyncio.gather(
+        part(desk.services.read("consultations", "/leaders", list[queries.KnownLeader])),
+        queries.absences(desk.services),
+    )
     own_section = desk.identity.person.section_id
     own = [leader for leader in found.content or () if leader.section_id == own_section]
     sections: dict[str, list[queries.KnownLeader]] = {}
     for leader in found.content or ():
         sections.setdefault(leader.section_id, []).append(leader)
     return await desk.page(
-        "leaders.html", status=200 if found.content is not None else 503, found=found, own=own, sections=sections
+        "leaders.html",
+        status=200 if found.content is not None else 503,
+        found=found,
+        own=own,
+        sections=sections,
+        absences=absences,
     )
 
 
@@ -34,7 +43,9 @@ async def _term(desk: Desk, appointment_id: UUID, forms: dict[str, Form] | None 
     if found.content is None:
         return await desk.page("missing.html", status=404, title="リーダー", sentence=found.missing, back="/leaders")
     may_name = desk.identity.has("hr", "section_head")
-    people = await part(_colleagues(desk, found.content.section_id if may_name else ""))
+    people, absences = await asyncio.gather(
+        part(_colleagues(desk, found.content.section_id if may_name else "")), queries.absences(desk.services)
+    )
     return await desk.page(
         "leader.html",
         status=status,
@@ -42,6 +53,7 @@ async def _term(desk: Desk, appointment_id: UUID, forms: dict[str, Form] | None 
         it=found.content,
         people=[each for each in people.content or [] if each.person_id != found.content.person_id],
         may_name=may_name,
+        absences=absences,
     )
 
 

@@ -158,6 +158,8 @@ async def test_colleagues_see_from_when_somebody_is_away_and_never_why(settled: 
     await record("2026-04-02", "2026-04-03")
     assert (await seen())[away["name"]] == "7月1日から不在"
     assert (await seen())[here["name"]] is None
+    absent = (await colleague.get("/people", params={"away": "true"})).json()["items"]
+    assert [each["person_id"] for each in absent] == [away["person_id"]]
 
 
 async def test_kinds_of_employment_and_history_are_shown_to_personnel_only(settled: Town) -> None:

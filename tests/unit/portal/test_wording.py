@@ -110,6 +110,14 @@ def test_a_cell_is_no_formula(cell: str) -> None:
     assert wording.csv_cell(cell) == f"'{cell}"
 
 
+def test_the_board_tells_a_section_that_lost_its_leaders_from_one_that_never_had_any() -> None:
+    assert wording.coverage_note("none", "lost") == "リーダーが欠けています"
+    assert wording.coverage_note("late", "lost") == "リーダーが欠けています"
+    assert wording.coverage_note("none", "never") == "まだ一度もいません"
+    assert wording.coverage_note("late", "never") == ""
+    assert wording.coverage_note("appointed", "covered") == ""
+
+
 def test_every_kind_of_work_has_a_verb() -> None:
     assert set(wording.WORK) == set(WorkItem.model_fields["kind"].annotation.__args__)  # type: ignore[union-attr]  # a Literal
 
