@@ -1,7 +1,7 @@
 """P7: commands over HTTP a second, beside an asyncpg loop with the same statements and as many connections.
 
-The service answers in a process of its own, as in earnest, with its logs; the caller is a bare HTTP/1.1 client that
-costs next to nothing, one request at a time on each connection.
+The service answers in a process of its own, as in earnest, with its logs of JSON; the caller is a bare HTTP/1.1 client
+that costs next to nothing, one request at a time on each connection.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ async def serve(installation: Installation, keys: dict[str, object], port: int) 
     service = source_service(installation)
     settings = service.settings.model_copy(update={"api_connections": CONNECTIONS})
     service = replace(service, settings=settings, routers=(router,))
-    telemetry.configure(installation.settings, [service.name])
+    telemetry.configure(installation.settings.model_copy(update={"log_format": "json"}), [service.name])
 
     async def fetch_keys() -> dict[str, object]:
         return keys
