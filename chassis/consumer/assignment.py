@@ -244,8 +244,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             self.hold_back(partition)
 
     def applied(self, partition: Partition, next_offset: int) -> None:
-        """Records of a partition were dealt with."""
-        if partition in self.expected:
+        """Records of a partition were dealt with. One that was held back meanwhile stays so, to be positioned anew."""
+        if self.expected.get(partition) is not None:
             self.expected[partition] = next_offset
         self.suspects.pop(partition, None)
         self._halts.passed(partition)

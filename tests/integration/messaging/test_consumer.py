@@ -20,7 +20,7 @@ from chassis.kafka import admin_client
 from chassis.metrics import CONSUMER_RECORDS
 from chassis.repair import republish
 from chassis.service import Service
-from chassis.testing import MIDORI, Installation
+from chassis.testing import MIDORI, Installation, eventually
 from chassis.topics import TopicSpec, delete_topics, ensure_topics, generations, wanted_config
 from chassis.transaction import Connection, key_hash
 from taiwa_contracts.event import Event, Instant
@@ -52,6 +52,31 @@ async def test_a_restarted_consumer_goes_on_where_it_stood(installation: Install
         await installation.publish(ThingMadeV1(thing_id="a"), 2)
         sink.consumer()
         assert await until(lambda: effects(sink, 2)) == [("a", 1), ("a", 2)]
+
+
+async def test_a_partition_held_back_while_its_batch_is_in_hand_goes_on_afterwards(installation: Installation) -> None:
+    """Another topic came, so the logs are looked at anew, while a batch waits for its lock: its end is no resumption.
+
+    The partition stood still for ever otherwise, without a word: paused, and taken for positioned.
+    """
+    async with toy(sink_service(installation), installation) as sink:
+        consumer = sink.consumer()
+        await installation.publish(ThingMadeV1(thing_id="a"), 1)
+        await until(lambda: effects(sink, 1))
+        async with sink.worker.scoped("*") as locking:
+            await locking.execute("SELECT FROM offsets FOR UPDATE")
+            await installation.publish(ThingMadeV1(thing_id="a"), 2)
+            await eventually(consumer._assignment.in_hand.locked)
+            await ensure_topics(installation.settings, [TopicSpec("another.events")])
+            try:
+                looking = asyncio.create_task(consumer._assignment.look_at_logs())
+                await eventually(lambda: not any(consumer._assignment.expected.values()))
+            finally:
+                await delete_topics(installation.settings, ["another.events"])
+        await looking
+        await until(lambda: effects(sink, 2))
+        await installation.publish(ThingMadeV1(thing_id="a"), 3)
+        assert await until(lambda: effects(sink, 3)) == [("a", 1), ("a", 2), ("a", 3)]
 
 
 async def test_two_consumers_share_the_partitions_and_hand_them_over_without_repeating(
