@@ -10,6 +10,7 @@
 | ``schedule`` | load and faults of one seed |
 | ``operators`` | does what the product says is to be done |
 | ``judge`` | the invariants |
+| ``postgres_contract``, ``kafka_contract`` | what the fakes have in common with the real ones |
 
 ``make simulate ARGS='--schedules 100000 --seed 7'`` runs any number; ``--trace SEED`` tells one step by step.
 """

@@ -1,8 +1,11 @@
 """A Kafka as far as the product's promises rest on it: partitions, groups, clients; and what may happen to them.
 
 Records stand in offset order per partition; a log may have holes (compaction), begin late (truncation), or be another
-one under the same name. An acknowledged record stays; one whose acknowledgement was lost may be there or not. A group
-gives partitions anew when members come, go or are silent; one that was silent does not know it.
+one under the same name. An acknowledged record stays; one whose acknowledgement was lost may be there or not. Clients
+ask a broker that is away until it is back. A group gives partitions anew when members come, go or are silent; one that
+was silent does not know it.
+
+Like the real one as far as ``kafka_contract`` tells.
 """
 
 from __future__ import annotations
@@ -14,16 +17,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaConnectionError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+)
 
+from chassis.consumer import hosting
 from tests.simulation.loop import Loop
 from tests.simulation.postgres import latency
 from tests.simulation.processes import CURRENT, Process
 
-SESSION_SECONDS = 10.0
-"""Silence after which a member is out of its group."""
+SESSION_SECONDS = hosting.SESSION_MS / 1000
+"""Silence after which a member is out of its group; a round waits as long for those who have something in hand."""
 POLL_SECONDS = 5.0
-METADATA_SECONDS = 10.0
+METADATA_SECONDS = hosting.METADATA_MS / 1000
+RETRY_SECONDS = 0.5
+"""A client asks again after so long; aiokafka sooner, which says nothing more."""
+PRODUCER_PATIENCE, CONSUMER_PATIENCE = 10.0, 40.0
+"""How long they ask for topics that are not there."""
 
 
 @dataclass(slots=True)
@@ -46,6 +59,8 @@ class Log:
     deleted: list[Record] = field(default_factory=list)
     start: int = 0
     end: int = 0
+    compacted: int = 0
+    """Offsets below were compacted; their tombstones go the next time."""
 
     def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Any) -> None:
         self.records.append(Record(topic, partition, self.end, key, value, headers))
@@ -61,10 +76,20 @@ class Log:
         self.deleted += [it for it in self.records if it.offset < self.start]
         self.records = [it for it in self.records if it.offset >= self.start]
 
-    def compact(self) -> None:
-        """Keep the newest record of each key; offsets stay."""
-        newest = {it.key: it.offset for it in self.records}
-        self.records = [it for it in self.records if newest[it.key] == it.offset]
+    def compact(self, before: int, unread: int | None = None) -> None:
+        """Keep the newest record of each key below an offset; offsets stay, and so do start and end.
+
+        ``unread``: tombstones from here on stay yet, as the real ones do for a day.
+        """
+        newest = {it.key: it.offset for it in self.records if it.offset < before}
+        old = self.compacted if unread is None else min(self.compacted, unread)
+
+        def goes(it: Record) -> bool:
+            return it.offset < before and (newest[it.key] > it.offset or (it.value is None and it.offset < old))
+
+        self.deleted += [it for it in self.records if goes(it)]
+        self.records = [it for it in self.records if not goes(it)]
+        self.compacted = max(self.compacted, before)
 
 
 @dataclass
@@ -74,7 +99,6 @@ class Broker:
     loop: Loop
     chance: random.Random
     partitions: int
-    compacted: frozenset[str] = frozenset()
     cluster_id: str = "kafka-1"
     up: bool = True
     slow_rate: float = 0.03
@@ -85,14 +109,27 @@ class Broker:
 
     def make(self, topic: str) -> None:
         """Make a topic; once more: another log, another generation."""
+        self._forget(topic)
         self.topics[topic] = [Log() for _ in range(self.partitions)]
         self.generations[topic] = self.generations.get(topic, 0) + 1
+        self._metadata_changes()
+
+    def raise_partitions(self, topic: str, count: int) -> None:
+        """Give a topic more partitions."""
+        logs = self.topics[topic]
+        logs += [Log() for _ in range(count - len(logs))]
         self._metadata_changes()
 
     def delete(self, topic: str) -> None:
         """Delete a topic, if it is there."""
         if self.topics.pop(topic, None) is not None:
+            self._forget(topic)
             self._metadata_changes()
+
+    def _forget(self, topic: str) -> None:
+        """What groups committed goes with a topic."""
+        for group in self.groups.values():
+            group.committed = {it: at for it, at in group.committed.items() if it.topic != topic}
 
     def _metadata_changes(self) -> None:
         """Clients look now and then; one that finds other partitions than before asks for a new round."""
@@ -107,21 +144,40 @@ class Broker:
         for group in self.groups.values():
             group.committed.clear()
 
-    def logs(self, topic: str) -> list[Log]:
-        """The partitions of a topic.
+    def leave(self) -> None:
+        """Be killed; what was written stays."""
+        self.up = False
+
+    def come_back(self) -> None:
+        """Be there again."""
+        self.up = True
+        self.wake()
+
+    def log(self, topic: str, partition: int) -> Log | None:
+        """A partition; ``None``: there is none, or nobody to ask."""
+        logs = self.topics.get(topic, ())
+        return logs[partition] if self.up and partition < len(logs) else None
+
+    async def answers(self, process: Process, places: Sequence[tuple[str, int]], patience: float) -> list[Log]:
+        """Ask for partitions until they are there.
 
         Raises:
-            KafkaConnectionError: there is no such topic, or nobody to ask.
+            KafkaTimeoutError: they are not within ``patience`` seconds.
         """
-        if not self.up or topic not in self.topics:
-            raise KafkaConnectionError(f"no leader for {topic}")
-        return self.topics[topic]
+        deadline = self.loop.now + patience
+        while True:
+            await self.travel(process)
+            logs = [log for it in places if (log := self.log(*it)) is not None]
+            if self.up and len(logs) == len(places):
+                return logs
+            if self.loop.now > deadline:
+                raise KafkaTimeoutError(f"no leader for {places}")
+            await asyncio.sleep(RETRY_SECONDS)  # paced: as the client does
 
     def append(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None, Any]]) -> None:
         """Append and wake those who wait for records."""
-        log = self.logs(topic)[partition]
         for key, value, headers in records:
-            log.append(topic, partition, key, value, headers)
+            self.topics[topic][partition].append(topic, partition, key, value, headers)
         self.wake()
 
     def wake(self) -> None:
@@ -130,12 +186,16 @@ class Broker:
         for process, future in waiting:
             process.deliver(future, None)
 
+    def travels(self, then: Callable[..., object], *arguments: Any) -> None:
+        """Do it after the time of a way over the network."""
+        self.loop.after(latency(self.chance, self.slow_rate), then, *arguments)
+
     async def travel(self, process: Process) -> None:
         """The way to the broker and back."""
         if not process.alive:
             raise KafkaConnectionError("this process is dead")
         waiting = self.loop.create_future()
-        self.loop.after(latency(self.chance, self.slow_rate), process.deliver, waiting, None)
+        self.travels(process.deliver, waiting, None)
         await waiting
 
     async def news(self, process: Process, seconds: float) -> None:
@@ -167,61 +227,84 @@ class Batch:
         """Nothing more is added."""
 
 
+class Sending:
+    """One batch between a producer and the broker: tried until it is acknowledged, and written once in one log."""
+
+    def __init__(self, producer: Producer, batch: Batch, place: tuple[str, int]) -> None:
+        self._producer = producer
+        self._batch = batch
+        self._place = place
+        self._written: Log | None = None
+        self.acknowledged = producer.broker.loop.create_future()
+        """What the caller waits for, and may give up."""
+        self.settled = producer.broker.loop.create_future()
+
+    def send(self, _: object = None) -> None:
+        """The client sends it, if it is still at work."""
+        producer = self._producer
+        if producer.process.stopped:
+            producer.broker.loop.after(RETRY_SECONDS, self.send)
+        elif producer.process.alive and not producer.sender_task.cancelled():
+            producer.broker.travels(self._arrive)
+
+    def _arrive(self) -> None:
+        broker = self._producer.broker
+        log = broker.log(*self._place)
+        if log is None:
+            broker.loop.after(RETRY_SECONDS, self.send)
+            return
+        if log is not self._written:  # else only the answer was lost; a log that was made anew knows nothing of that
+            broker.append(*self._place, self._batch.records)
+            self._written = log
+        broker.travels(self._answer)
+
+    def _answer(self) -> None:
+        broker = self._producer.broker
+        if broker.up:
+            self._producer.process.deliver(self.acknowledged, None)
+            self.settled.set_result(None)
+        else:
+            broker.loop.after(RETRY_SECONDS, self.send)
+
+
 class Producer:
     """aiokafka's idempotent producer with ``acks="all"``."""
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._process = CURRENT.get()
-        self._last: dict[tuple[str, int], asyncio.Future[Any]] = {}
+        self.broker = broker
+        self.process = CURRENT.get()
+        self.sender_task: asyncio.Future[None] = broker.loop.create_future()
+        """Cancelled, it sends nothing more; what is on its way arrives."""
         self._sender = self
-        self.sender_task = None  # batches are sent at once
+        self._last: dict[tuple[str, int], Sending] = {}
 
     async def start(self) -> None:
-        await self._broker.travel(self._process)
-        if not self._broker.up:
+        await self.broker.travel(self.process)
+        if not self.broker.up:
             raise KafkaConnectionError("no broker")
 
     async def stop(self) -> None:
-        """Nothing is flushed."""
+        """Nothing is flushed: the sender was ended before."""
 
     async def partitions_for(self, topic: str) -> set[int]:
-        await self._broker.travel(self._process)
-        return set(range(len(self._broker.logs(topic))))
+        await self.broker.answers(self.process, [(topic, 0)], PRODUCER_PATIENCE)
+        return set(range(len(self.broker.topics[topic])))
 
     def create_batch(self) -> Batch:
         return Batch()
 
-    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
-        """In order per partition: a batch arrives after the one sent before it."""
-        broker, process = self._broker, self._process
-        if not process.alive:
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[None]:
+        """One in flight per partition: it is sent after the one before was acknowledged."""
+        if not self.process.alive:
             raise KafkaConnectionError("this process is dead")
-        acknowledged = broker.loop.create_future()
-        before = self._last.get((topic, partition))
-        arrived = self._last[topic, partition] = broker.loop.create_future()
-
-        def arrive() -> None:
-            if before is not None and not before.done():
-                before.add_done_callback(lambda _: broker.loop.after(0, arrive))
-                return
-            try:
-                broker.append(topic, partition, batch.records)
-            except KafkaConnectionError as error:
-                process.deliver(acknowledged, None, error)
-            else:
-                # On its way back the answer may be lost with the broker: then the producer gives up in the end.
-                broker.loop.after(latency(broker.chance, broker.slow_rate), answer)
-            arrived.set_result(None)
-
-        def answer() -> None:
-            if broker.up:
-                process.deliver(acknowledged, None)
-            else:
-                process.deliver(acknowledged, None, KafkaConnectionError("the broker went away"))
-
-        broker.loop.after(latency(broker.chance, broker.slow_rate), arrive)
-        return acknowledged
+        place = (topic, partition)
+        before = self._last.get(place)
+        it = self._last[place] = Sending(self, batch, place)
+        if before is None or before.settled.done():
+            it.send()
+        else:
+            before.settled.add_done_callback(it.send)
+        return it.acknowledged
 
 
 class Client:
@@ -258,28 +341,31 @@ class Client:
         self._check(it)
         self.positions[it] = offset
 
+    async def _logs(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Log]:
+        places = [(it.topic, it.partition) for it in partitions]
+        return dict(zip(partitions, await self._broker.answers(self._process, places, CONSUMER_PATIENCE), strict=True))
+
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        await self._broker.travel(self._process)
-        return {it: self._broker.logs(it.topic)[it.partition].start for it in partitions}
+        return {it: log.start for it, log in (await self._logs(partitions)).items()}
 
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        await self._broker.travel(self._process)
-        return {it: self._broker.logs(it.topic)[it.partition].end for it in partitions}
+        return {it: log.end for it, log in (await self._logs(partitions)).items()}
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
-        await self._broker.travel(self._process)
-        if self._broker.up and self in self._group.current:
-            self._group.committed.update(offsets)
+        for it in offsets:
+            self._check(it)
+        await self._broker.answers(self._process, (), float("inf"))
+        if self not in self._group.current:
+            raise CommitFailedError
+        self._group.committed.update(offsets)
 
     def take(self, limit: int) -> list[Record]:
         """What a poll gives: records of what is assigned and not paused."""
         found: list[Record] = []
-        if not self._broker.up:
-            return found
         for it in self.positions:
-            if it in self.paused or it.topic not in self._broker.topics or len(found) >= limit:
+            log = self._broker.log(it.topic, it.partition)
+            if log is None or it in self.paused or len(found) >= limit:
                 continue
-            log = self._broker.topics[it.topic][it.partition]
             if not log.start <= self.positions[it] <= log.end:
                 self.positions[it] = log.start  # auto_offset_reset="earliest" jumps without a word
             records = log.since(self.positions[it], limit - len(found))
@@ -318,6 +404,14 @@ class Group:
         self.current = []
         for member in list(self.members):
             member.rejoin(self.round)
+        self.broker.loop.after(SESSION_SECONDS, self._go_on_without, self.round)
+
+    def _go_on_without(self, round_: int) -> None:
+        """Members that have something in hand for too long are out."""
+        late = [it for it in self.members if it.joined != round_]
+        if round_ == self.round and late:
+            self.members = [it for it in self.members if it not in late]
+            self.ready(round_)
 
     def leave(self, member: Hosting) -> None:
         """A member goes, or was silent for too long."""
@@ -363,7 +457,8 @@ class Hosting:
         self._polled = polled
         self.client = Client(broker, self._process, self._group)
         self.joined = 0
-        self._seen = broker.loop.now
+        self._told = asyncio.Lock()
+        """The listener is told one thing at a time."""
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:
@@ -402,7 +497,8 @@ class Hosting:
         client, process, broker = self.client, self._process, self._broker
         while process.alive:
             await broker.travel(process)
-            if self not in self._group.members:  # it was silent for too long, and learns it now
+            # It was silent for too long, and learns it now; or it had something in hand, and learns it then.
+            if self not in self._group.members and not self._told.locked():
                 self._group.members.append(self)
                 self._group.rebalance()
             self._polled()
@@ -418,9 +514,10 @@ class Hosting:
 
     async def _let_go(self, round_: int) -> None:
         await self._broker.travel(self._process)
-        if round_ != self._group.round:
-            return
-        await self._listener.on_partitions_revoked(list(self.client.positions))
+        async with self._told:
+            if round_ != self._group.round:
+                return
+            await self._listener.on_partitions_revoked(list(self.client.positions))
         await self._broker.travel(self._process)
         self.joined = max(self.joined, round_)
         self._group.ready(round_)
@@ -431,8 +528,9 @@ class Hosting:
 
     async def _take_up(self, round_: int, partitions: Sequence[TopicPartition]) -> None:
         await self._broker.travel(self._process)
-        if round_ != self._group.round:
-            return
-        self.client.assign(partitions)
-        self._group.current.append(self.client)
-        await self._listener.on_partitions_assigned(list(partitions))
+        async with self._told:
+            if round_ != self._group.round:
+                return
+            self.client.assign(partitions)
+            self._group.current.append(self.client)
+            await self._listener.on_partitions_assigned(list(partitions))

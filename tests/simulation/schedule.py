@@ -164,14 +164,9 @@ class Schedule:
 
     def _crash_kafka(self) -> str:
         broker = self.world.broker
-        broker.up = False
+        broker.leave()
         seconds = self.chance.choice([0.1, 2.0, 25.0])
-
-        def back() -> None:
-            broker.up = True
-            broker.wake()
-
-        self.world.loop.after(seconds, back)
+        self.world.loop.after(seconds, broker.come_back)
         return f"Kafka is away for {seconds} s"
 
     def _conflicts(self) -> str:
