@@ -47,10 +47,11 @@ class OtherLogError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Records of one partition in order, as Kafka gave them."""
+    """Records of one partition in order, as Kafka gave them: all that there are from ``since`` on."""
 
     partition: Partition
     records: Sequence[Incoming]
+    since: int
 
 
 def failure_of(error: Exception, attempts: int) -> Failure:
@@ -83,6 +84,10 @@ class Batches:
             raise OtherLogError(problem)
         return row
 
+    def _placement(self, row: Offset, delivery: Delivery) -> int:
+        compacted_from = delivery.since if delivery.partition[0] in self._reader.compacted else None
+        return placement(row.next, [record.offset for record in delivery.records], compacted_from=compacted_from)
+
     @property
     def consumer(self) -> str:
         """Under whose name offsets and versions stand."""
@@ -106,8 +111,7 @@ class Batches:
             for delivery in deliveries:
                 row = self._check_log(delivery.partition, rows.get(delivery.partition))
                 records = delivery.records
-                compacted = delivery.partition[0] in self._reader.compacted
-                drop = placement(row.next, [record.offset for record in records], compacted=compacted)
+                drop = self._placement(row, delivery)
                 if drop < len(records):
                     fresh += records[drop:] if drop else records
                     moved[delivery.partition] = (records[-1].offset + 1, 0)
@@ -132,8 +136,8 @@ class Batches:
         if reacted:
             self._database.committed.set()
 
-    async def one(self, partition: Partition, record: Incoming) -> bool:
-        """The slow path: one record in its own transaction; gives whether it failed and was set aside.
+    async def one(self, delivery: Delivery) -> bool:
+        """The slow path: the first record in its own transaction; gives whether it failed and was set aside.
 
         Raises:
             StopConsumingError: it failed like too many others; nothing was changed.
@@ -142,11 +146,12 @@ class Batches:
             Exception: a transient fault; nothing was changed.
         """
         ledger = self._ledger
+        partition, record = delivery.partition, delivery.records[0]
         failed = False
         failpoints.reach("consumer.before_transaction")
         async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
             row = self._check_log(partition, (await ledger.lock(connection, [partition])).get(partition))
-            if placement(row.next, [record.offset], compacted=partition[0] in self._reader.compacted):
+            if self._placement(row, Delivery(partition, [record], delivery.since)):
                 self._counters[Verdict.SKIP].inc()
                 return False
             moved = {partition: (record.offset + 1, 0)}

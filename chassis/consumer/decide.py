@@ -94,11 +94,15 @@ class MisplacedError(Exception):
         self.found = found
 
 
-def placement(next_offset: int, offsets: Sequence[int], *, compacted: bool) -> int:
+def placement(next_offset: int, offsets: Sequence[int], *, compacted_from: int | None = None) -> int:
     """How many records at the start of a delivery were dealt with before (redelivery, a zombie's late batch).
 
+    ``compacted_from``: of a compacted topic, the offset from which on everything that is there was delivered; what is
+    missing behind it was taken by compaction. Elsewhere nothing may be missing.
+
     Raises:
-        MisplacedError: offsets are missing, and the topic is not a compacted one.
+        MisplacedError: offsets are missing; with a compacted topic: before those that were delivered, as the stored
+            offset went back with its database.
     """
     drop = 0
     for offset in offsets:
@@ -106,7 +110,10 @@ def placement(next_offset: int, offsets: Sequence[int], *, compacted: bool) -> i
             break
         drop += 1
     rest = len(offsets) - drop
-    if rest and not compacted:
+    if compacted_from is not None:
+        if rest and next_offset < compacted_from:
+            raise MisplacedError(next_offset, compacted_from)
+    elif rest:
         if offsets[drop] != next_offset:
             raise MisplacedError(next_offset, offsets[drop])
         if offsets[-1] - offsets[drop] + 1 != rest:

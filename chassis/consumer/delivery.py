@@ -64,7 +64,9 @@ class Deliveries:
             record = self._reader.read(raw)
             grouped.setdefault((record.topic, raw.partition), []).append(record)
         deliveries = [
-            Delivery(partition, batch) for partition, batch in grouped.items() if self._is_next(partition, batch)
+            Delivery(partition, batch, since)
+            for partition, batch in grouped.items()
+            if (since := self._since(partition, batch)) is not None
         ]
         if not deliveries:
             return
@@ -78,22 +80,23 @@ class Deliveries:
             for delivery in deliveries:
                 self._assignment.applied(delivery.partition, delivery.records[-1].offset + 1)
 
-    def _is_next(self, partition: Partition, batch: Sequence[Incoming]) -> bool:
+    def _since(self, partition: Partition, batch: Sequence[Incoming]) -> int | None:
+        """From which offset on this is everything; ``None`` where it is not wanted, or not what was expected."""
         expected = self._assignment.expected.get(partition)
         if expected is None or self._halts.stands_still(partition):
             self._assignment.hold_back(partition)
-            return False
+            return None
         if batch[0].offset < expected:
             reason = f"{partition[0]}-{partition[1]} jumped back from offset {expected} to {batch[0].offset}"
             if self._assignment.suspect(partition, reason):
                 self._assignment.stop_all(reason, republish(partition[0]))
-            return False
-        return True
+            return None
+        return expected
 
     async def _apart(self, delivery: Delivery) -> None:
         partition = delivery.partition
         rest = list(delivery.records)
-        stop = await self._alone(partition, rest)
+        stop = await self._alone(partition, rest, delivery.since)
         if stop is not None and not stop.topic:
             self._assignment.stop_all(stop.reason, stop.command)
         elif stop is not None:
@@ -104,19 +107,21 @@ class Deliveries:
         if rest:
             self._assignment.hold_back(partition)
 
-    async def _alone(self, partition: Partition, rest: list[Incoming]) -> Stop | None:
+    async def _alone(self, partition: Partition, rest: list[Incoming], since: int) -> Stop | None:
         """Apply one partition's records and take them out of ``rest``; gives why it cannot go on, if so."""
         waits = pauses()
         fast = len(rest) > 1
         while rest and not self.ending.is_set() and self._halts.stopped is None:
             try:
+                delivery = Delivery(partition, rest, since)
                 if fast:
-                    await self._batches.together([Delivery(partition, rest)])
+                    await self._batches.together([delivery])
                     self._assignment.applied(partition, rest[-1].offset + 1)
                     rest.clear()
                 else:
-                    fast = await self._batches.one(partition, rest[0]) and len(rest) > 1
-                    self._assignment.applied(partition, rest.pop(0).offset + 1)
+                    fast = await self._batches.one(delivery) and len(rest) > 1
+                    since = rest.pop(0).offset + 1
+                    self._assignment.applied(partition, since)
                 waits = pauses()
             except (MisplacedError, OtherLogError) as error:
                 again = self._assignment.suspect(partition, str(error))

@@ -21,7 +21,7 @@ def commit_first() -> Undo:
             row = (await batches._ledger.lock(connection, [partition])).get(partition)
             if row is None:
                 return 0
-            drop = placement(row.next, offsets, compacted=False)
+            drop = placement(row.next, offsets)
             if drop < len(offsets):
                 await batches._ledger.settle(connection, {partition: (offsets[-1] + 1, 0)})
         failpoints.reach("consumer.before_transaction")
@@ -32,12 +32,12 @@ def commit_first() -> Undo:
         for it in deliveries:
             drop = await commit(self, it.partition, [record.offset for record in it.records])
             if drop < len(it.records):
-                fresh.append(Delivery(it.partition, it.records[drop:]))
+                fresh.append(Delivery(it.partition, it.records[drop:], it.since))
         if fresh:
             await together(self, fresh)
 
-    def anywhere(_: int, __: Sequence[int], *, compacted: bool) -> int:
-        del compacted
+    def anywhere(_: int, __: Sequence[int], *, compacted_from: int | None = None) -> int:
+        del compacted_from
         return 0
 
     return replace((Batches, "together", committed_together), (batch, "placement", anywhere))

@@ -105,7 +105,7 @@ class Consumer:
             if self.chance.random() < 0.1:
                 return  # killed between the two
         try:
-            drop = placement(self.store.next, [record.offset for record in batch], compacted=False)
+            drop = placement(self.store.next, [record.offset for record in batch])
         except MisplacedError:
             self.position = self.store.next
             return
@@ -200,15 +200,22 @@ def test_a_state_is_outside_the_dense_version_rule() -> None:
 
 
 def test_a_redelivered_prefix_is_dropped() -> None:
-    assert placement(5, [3, 4, 5, 6], compacted=False) == 2
-    assert placement(9, [3, 4], compacted=False) == 2
+    assert placement(5, [3, 4, 5, 6]) == 2
+    assert placement(9, [3, 4]) == 2
 
 
 @pytest.mark.parametrize("offsets", [[6, 7], [5, 7], [4, 5, 6, 8]])
 def test_a_hole_stops_except_on_a_compacted_topic(offsets: list[int]) -> None:
     with pytest.raises(MisplacedError):
-        placement(5, offsets, compacted=False)
-    placement(5, offsets, compacted=True)
+        placement(5, offsets)
+    placement(5, offsets, compacted_from=4)
+
+
+def test_what_is_missing_before_a_delivery_was_not_taken_by_compaction() -> None:
+    with pytest.raises(MisplacedError):
+        placement(5, [8, 9], compacted_from=6)
+    assert placement(5, [8, 9], compacted_from=5) == 0
+    assert placement(9, [7, 8], compacted_from=6) == 2
 
 
 def test_a_few_failures_are_the_events_fault_and_many_the_programs() -> None:
