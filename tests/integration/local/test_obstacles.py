@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import os
 import shutil
 import socket
 import subprocess
@@ -178,3 +179,14 @@ def test_a_repository_that_gives_another_file_is_not_trusted(repository: jars.Ja
     with pytest.raises(Mendable, match="has not the SHA-256"):
         jars.fetch([other], tmp_path / "cache")
     assert list((tmp_path / "cache").glob("*.jar")) == []
+
+
+def test_the_installed_command_tells_what_can_be_mended_and_no_traceback(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("taiwa")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TAIWA_")}
+    told = subprocess.run(
+        [command, "status", "--state", tmp_path], capture_output=True, text=True, env=environment, check=False
+    )
+    assert told.returncode == 1
+    assert "Mend: Start it with `taiwa demo`" in told.stderr
+    assert "Traceback" not in told.stderr
