@@ -173,7 +173,7 @@ async def _consumer(where: Operated, service: str) -> str:
     """Whether anything stands still, was set aside, or was left half done."""
     from chassis.operations.condition import condition  # noqa: PLC0415 - as above
     from chassis.rebuild import unfinished  # noqa: PLC0415 - as above
-    from taiwa.cli.status import civil_now  # noqa: PLC0415 - as above
+    from taiwa.cli.status import civil_now, mend  # noqa: PLC0415 - as above
 
     async with worker_connection(where.settings, service) as connection:
         now = await civil_now(connection, where.settings)
@@ -181,9 +181,11 @@ async def _consumer(where: Operated, service: str) -> str:
         rebuilds = [str(row["projection"]) for row in await unfinished(connection)]
     if found.stops:
         stop = found.stops[0]
-        raise Mendable(f"Consumption stands still ({stop.scope}): {stop.reason}", stop.command)
+        raise Mendable(f"Consumption stands still ({stop.scope}): {stop.reason}", mend(service, stop))
     if found.letters.get("dead"):
-        raise Mendable(f"{found.letters['dead'].many} dead letters wait.", f"taiwa dead-letters list {service}")
+        raise Mendable(
+            f"{found.letters['dead'].many} dead letters wait.", f"taiwa dead-letters list --service {service}"
+        )
     if found.late:
         raise Mendable("; ".join(found.late), f"Start {service} with its relay and timers, or read its log.")
     if rebuilds:

@@ -15,9 +15,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from chassis.calendar import TOKYO
 from taiwa.cli.application import JsonOption, StateOption, app, console, print_json
 from taiwa.cli.environment import at_terminal, operated, worker_connection
 from taiwa.cli.messages import name_of
+from taiwa.cli.status import mend
 from taiwa.mendable import Mendable
 from taiwa.services import SERVICES, WITH_CLOCK, build, require_known
 from taiwa_contracts.catalogue import BY_TYPE
@@ -46,7 +48,6 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in t
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Tell which, change nothing.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
-_STOPS = "SELECT consumer, scope, topic, partition, reason, command, stopped_at FROM stops ORDER BY stopped_at"
 _ONE = "SELECT * FROM dead_letters WHERE id = $1"
 
 
@@ -87,11 +88,11 @@ async def _found(
 @dead_letters.command("list")
 def dead_letters_list(
     state: StateOption,
-    service: Annotated[str | None, typer.Argument(help="Only of this service.")] = None,
+    *,
+    service: ServiceOption = None,
     cloud_type: TypeOption = None,
     code: CodeOption = None,
     key: KeyOption = None,
-    *,
     as_json: JsonOption = False,
 ) -> None:
     """List open dead letters, how many wait behind each, and consumers that have stopped, with the reason."""
@@ -99,10 +100,12 @@ def dead_letters_list(
     names = _services(service)
 
     async def read() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        from chassis.operations.stops import every  # noqa: PLC0415 - see above
+
         stops = []
         for name in names:
             async with worker_connection(settings, name) as connection:
-                stops += [{"service": name, **dict(row)} for row in await connection.fetch(_STOPS)]
+                stops += [{"service": name, **asdict(it), "mend": mend(name, it)} for it in await every(connection)]
         found = await _found(settings, names, _selection(None, cloud_type, code, key))
         return [letter for letters in found.values() for letter in letters], stops
 
@@ -111,45 +114,48 @@ def dead_letters_list(
         print_json({"dead_letters": letters, "stops": stops})
         return
     for stop in stops:
-        reason = escape(stop["reason"])
-        console.print(
-            f"[red]{stop['scope']}[/] {stop['consumer']} {stop['topic']}: {reason}  → {stop['command']}",
-            highlight=False,
-        )
+        place = f"{stop['topic']}/{stop['partition']}" if stop["topic"] else stop["consumer"]
+        console.print(f"[red]{stop['scope']}[/] {place}: {escape(stop['reason'])}", highlight=False, soft_wrap=True)
+        console.print(f"  [bold]Mend:[/] {escape(stop['mend'])}", highlight=False, soft_wrap=True)
     if not letters:
         console.print("No dead letters.")
         return
-    console.print(_table(letters))
+    _show(letters)
 
 
-def _table(letters: Sequence[dict[str, Any]]) -> Table:
-    table = Table("Id", "Service", "Kind", "Type", "Aggregate", "Held behind", "Place", "Reason")
+def _show(letters: Sequence[dict[str, Any]]) -> None:
+    """A paragraph each; ids and keys stand whole on a line, to be copied into the next command."""
     for letter in letters:
         place = f"{letter['topic']}/{letter['partition']}@{letter['offset']}" if letter["topic"] else letter["source"]
-        table.add_row(
-            str(letter["id"]),
-            letter["service"],
-            letter["kind"],
-            name_of(letter["type"] or "?"),
-            escape(letter["aggregate"] or "?"),
-            str(letter["held_behind"]),
-            place,
-            escape(f"{letter['code']}: {letter['error']}"),
-        )
-    return table
+        written_at = f"{letter['written_at'].astimezone(TOKYO):%Y-%m-%d %H:%M:%S}"
+        lines = {
+            "key": f"{letter['municipality'] or '?'}/{letter['aggregate'] or '?'}",
+            "place": f"{letter['service']}, {letter['kind']} since {written_at}, {place}",
+            "held": f"{letter['held_behind']} behind it",
+            "reason": f"{letter['code']}: {letter['error']}",
+        }
+        console.print(f"[bold]{letter['id']}[/]  {escape(name_of(letter['type'] or '?'))}", highlight=False)
+        for name, text in lines.items():
+            console.print(f"  [dim]{name:<7}[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 @dead_letters.command("show")
 def dead_letters_show(letter: UUID, state: StateOption, *, as_json: JsonOption = False) -> None:
-    """Show one dead letter: its headers, its bytes, and its payload against the schema, differences marked."""
+    """Show one dead letter: its headers, its bytes, and its payload against the schema, differences marked.
+
+    That it was seen is on record: a payload may hold personal data.
+    """
     settings = operated(state).settings
 
     async def read() -> dict[str, Any] | None:
+        from chassis.operations import acts, letters  # noqa: PLC0415 - see above
+
         for name in SERVICES:
             async with worker_connection(settings, name) as connection:
                 row = await connection.fetchrow(_ONE, letter)
-            if row is not None:
-                return {"service": name, **dict(row)}
+                if row is not None:
+                    await acts.note(connection, at_terminal(), "seen", [letters.subject(row)])
+                    return {"service": name, **dict(row)}
         return None
 
     found = asyncio.run(read())
@@ -288,7 +294,7 @@ def _chosen(state: Path, service: str | None, which: Selection) -> dict[str, lis
 
 
 def _ask(chosen: dict[str, list[dict[str, Any]]], question: str) -> None:
-    console.print(_table([letter for letters in chosen.values() for letter in letters]))
+    _show([letter for letters in chosen.values() for letter in letters])
     if not typer.confirm(question):
         console.print("Nothing was changed.")
         raise typer.Exit(1)
@@ -319,7 +325,7 @@ def _told(chosen: dict[str, list[dict[str, Any]]], what: str, *, dry_run: bool, 
         print_json({"changed": not dry_run, "dead_letters": letters})
         return
     if dry_run:
-        console.print(_table(letters))
+        _show(letters)
     held = sum(letter["held_behind"] for letter in letters)
     are = "would be" if dry_run else "are"
     console.print(f"{len(letters)} {are} {what}; {held} held behind them follow in order.", highlight=False)

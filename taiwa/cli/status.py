@@ -20,6 +20,7 @@ from taiwa_contracts.topics import TOPICS
 
 if TYPE_CHECKING:
     from chassis.operations.condition import Condition, Ends, Waiting
+    from chassis.operations.stops import Standing
     from chassis.settings import InstallationSettings
     from chassis.transaction import Connection
 
@@ -133,10 +134,18 @@ def _many(it: Waiting | None, now: datetime) -> str:
     return f"{it.many} ({max(0, round((now - it.since).total_seconds()))} s)"
 
 
+def mend(service: str, stop: Standing) -> str:
+    """What lets it go on; a consumer that stopped because most events failed waits for a person's word."""
+    if stop.cause == "most_fail":
+        see, go_on = f"taiwa dead-letters list --service {service}", f"taiwa dead-letters resume {service}"
+        return f"{see} says what fails; once its cause is mended: {go_on}"
+    return stop.command
+
+
 def _commands(it: Told) -> list[str]:
     if it.condition is None:
         return ["taiwa doctor"]
-    commands = [stop.command for stop in it.condition.stops]
-    if it.condition.letters.get("dead"):
-        commands.append(f"taiwa dead-letters list {it.service}")
+    commands = [mend(it.service, stop) for stop in it.condition.stops]
+    if it.condition.letters.get("dead") and not any("dead-letters" in each for each in commands):
+        commands.append(f"taiwa dead-letters list --service {it.service}")
     return commands or (["taiwa doctor"] if it.late else [])

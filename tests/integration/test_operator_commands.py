@@ -172,9 +172,9 @@ async def test_a_dead_letter_is_found_understood_and_given_up_from_the_terminal(
     assert notifications["dead_letters"]["held"]["letters"] == 2
     assert notifications["lag"] == {"directory.events": 0, **dict.fromkeys(notifications["lag"], 0)}
     assert f"dead letters wait for an operator, {2} held behind them" in notifications["late"][0]
-    assert "Mend: taiwa dead-letters list notifications" in (await hall.run("status", fails=True)).stdout
+    assert "Mend: taiwa dead-letters list --service notifications" in (await hall.run("status", fails=True)).stdout
     findings = {it["check"]: it for it in await hall.asked("doctor", fails=True)}
-    assert findings["notifications: consumer"]["mend"] == "taiwa dead-letters list notifications"
+    assert findings["notifications: consumer"]["mend"] == "taiwa dead-letters list --service notifications"
     for check in (
         "Kafka",
         "Topics",
@@ -186,6 +186,10 @@ async def test_a_dead_letter_is_found_understood_and_given_up_from_the_terminal(
     ):
         assert findings[check]["well"], findings[check]
 
+    # What the next command wants is readable and whole on a terminal of 80 columns.
+    lines = (await hall.run("dead-letters", "list", "--service", "notifications")).stdout.splitlines()
+    assert any(line.startswith(letter) for line in lines), lines
+    assert any(line.endswith(f" {key}") for line in lines), lines
     (listed,) = (await hall.asked("dead-letters", "list", "--key", key))["dead_letters"]
     assert (listed["id"], listed["held_behind"]) == (letter, 2)
     shown = await hall.asked("dead-letters", "show", letter)
@@ -212,11 +216,33 @@ async def test_a_dead_letter_is_found_understood_and_given_up_from_the_terminal(
     assert (await hall.asked("status"))["well"]
     acts = await hall.rows("SELECT act, operator, reason, letter::text FROM operator_acts ORDER BY acted_at, id")
     assert [(it["act"], it["operator"], it["reason"], it["letter"]) for it in acts] == [
+        ("seen", "花", "", letter),
+        ("seen", "花", "", letter),
         ("replayed", "花", "once more", letter),
         ("discarded", "花", "never valid", letter),
     ]
     again = await hall.run("dead-letters", "discard", letter, "--reason", "x", "--yes", fails=True)
     assert isinstance(again.exception, Mendable)
+
+
+async def test_a_consumer_that_stopped_is_named_with_its_reason_and_let_go_on_from_the_terminal(hall: TownHall) -> None:
+    async with hall.worker.scoped("*") as connection:
+        await connection.execute(
+            "INSERT INTO stops (consumer, scope, topic, partition, reason, command) "
+            "VALUES ('notifications', 'stopped', '', -1, 'most events fail: of late', 'taiwa dead-letters list')"
+        )
+    for command in (("status",), ("doctor",), ("dead-letters", "list")):
+        told = await hall.asked(*command, fails=command != ("dead-letters", "list"))
+        assert "most events fail: of late" in json.dumps(told), command
+        shown = (await hall.run(*command, fails=command != ("dead-letters", "list"))).stdout
+        assert "taiwa dead-letters resume notifications" in " ".join(shown.split()) or command == ("doctor",), shown
+    findings = {it["check"]: it for it in await hall.asked("doctor", fails=True)}
+    assert findings["notifications: consumer"]["mend"].endswith("taiwa dead-letters resume notifications")
+    assert "1 stops" in (await hall.run("dead-letters", "resume", "notifications", "--reason", "mended")).stdout
+    assert (await hall.asked("status"))["well"]
+    assert await hall.rows("SELECT act, operator, reason FROM operator_acts") == [
+        {"act": "resumed", "operator": "花", "reason": "mended"}
+    ]
 
 
 async def test_projections_are_listed_compared_and_rebuilt_from_the_terminal(hall: TownHall) -> None:
