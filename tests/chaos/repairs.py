@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 
 from chassis.clocks import monotonic
@@ -136,20 +136,30 @@ async def log_start_moved(ground: Ground, chance: random.Random) -> str:
     readers = [it for it in ground.having("consumer") if it.service in READERS[service]]
     for reader in readers:
         await ground.kill_member(reader)
-    await lasting(4)
+    read_at_most = await _ends(ground, topic)
+
+    async def unread() -> bool:
+        return await _ends(ground, topic) != read_at_most
+
+    await eventually(unread, 60, 0.5)  # a relay may still be getting over the fault before this one
     deleted = await _delete_records(ground, topic)
     for reader in readers:
         await ground.start_member(reader)
     return await break_and_mend(ground, f"{deleted} partitions of {topic} lost their records")
 
 
-async def _delete_records(ground: Ground, topic: str) -> int:
+async def _ends(ground: Ground, topic: str) -> dict[TopicPartition, int]:
     consumer = AIOKafkaConsumer(f"{ground.looking.prefix}{topic}", bootstrap_servers=ground.looking.kafka)
     await consumer.start()
     try:
-        ends = await consumer.end_offsets(consumer.assignment())
+        found: dict[TopicPartition, int] = await consumer.end_offsets(consumer.assignment())
+        return found
     finally:
         await consumer.stop()
+
+
+async def _delete_records(ground: Ground, topic: str) -> int:
+    ends = await _ends(ground, topic)
     wanted = {partition: RecordsToDelete(end) for partition, end in ends.items() if end > 0}
     async with admin_client(ground.looking) as admin:
         await admin.delete_records(wanted)
