@@ -113,7 +113,7 @@ async def _latency(bench: Bench, installation: Installation, source: Toy, sink: 
             break
         busy = (await latency.reference(installation, source, sink, per_second, seconds)).busy
         if busy > SATURATED:
-            say(f"P8  {per_second}/s is not judged: the plain pipeline alone takes {busy:.0%} of a core here")
+            bench.note(f"P8-{per_second}", "not judged, the plain pipeline alone is too much here", core=round(busy, 2))
             continue
 
         async def ours(rate: int = per_second) -> list[float]:
