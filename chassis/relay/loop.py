@@ -141,6 +141,7 @@ class Relay:
         kafka = await cluster_id(self._installation)
         async with self._session(kafka) as log:
             while not await log.lead():
+                self.refusal = None  # whoever leads has its own reason to stand still, or none
                 self._progress = monotonic()
                 if await _set_within(stop, CANDIDATE_POLL):
                     return
