@@ -7,7 +7,8 @@ cannot apply ends it, and the old rows stay.
 How: the projection's own code runs as consumer ``rebuild:<projection>`` on connections whose search path begins with a
 schema that holds empty tables of the same names. It follows the service's consumer and never passes it: of a topic of
 facts it takes what the service has dealt with, and passes by what the service has set aside as a dead letter, until
-the service applies that. So at any moment it is exactly what the service would hold had it never erred. The end is one
+the service applies that. So at any moment it is exactly what the service would hold had it never erred; where the
+service reads a topic again that was made anew, once it has come as far as it was. The end is one
 transaction under the lock of the service's offsets: both stand at the same place, and ``put_right`` (migration 0007)
 deletes and inserts the rows that differ. A topic of states is read to its end: a state that is ahead does no harm.
 
@@ -66,7 +67,7 @@ class RebuildError(Exception):
 
 
 class _BehindError(Exception):
-    """The service's consumer has moved on meanwhile."""
+    """The service's consumer has moved on meanwhile, or has not come again to where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,20 @@ LEFT JOIN dead_letters AS l
  )
 WHERE o.consumer = $1 AND o.topic = $2 AND o.partition = $3
 ORDER BY l."offset"
+"""
+
+# After a republish the offsets begin again and the versions do not: the rows hold more than lies before the offsets.
+_HOLDS_MORE = """
+SELECT EXISTS (
+    SELECT FROM versions AS s
+    WHERE s.consumer = $1
+      AND (s.owner, split_part(s.aggregate, '/', 1)) IN (SELECT * FROM unnest($3::text[], $4::text[]))
+      AND NOT EXISTS (
+        SELECT FROM versions AS b
+        WHERE b.consumer = $2 AND b.municipality = s.municipality AND b.owner = s.owner AND b.aggregate = s.aggregate
+          AND b.version >= s.version
+    )
+)
 """
 
 _PASSED_SO_FAR = "SELECT passed FROM rebuilds WHERE projection = $1"
@@ -542,7 +557,14 @@ async def _build(
     source = _Source(installation, builder)
     try:
         begin = await source.start(at)
-        last_step = _LastStep(builder, source, [table for it in projections for table in it.written], by)
+        facts = {it for projection in projections for it in projection.events if it.TOPIC not in reader.compacted}
+        last_step = _LastStep(
+            builder,
+            source,
+            [table for it in projections for table in it.written],
+            sorted({(it.TOPIC.partition(".")[0], it.AGGREGATE) for it in facts}),
+            by,
+        )
         behind = {partition: (max(at[partition], begin[partition]), -1) for partition in at}
         analysed = 0
         while True:
@@ -595,6 +617,8 @@ class _LastStep:
     builder: _Builder
     source: _Source
     tables: Sequence[str]
+    kinds: Sequence[tuple[str, str]]
+    """(owner, kind) of the aggregates whose facts are projected."""
     by: tuple[Operator, str] | None
     """Who has the old rows changed, and why; ``None``: they stay."""
 
@@ -617,6 +641,7 @@ class _LastStep:
                 await connection.execute("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10min'")
                 await Ledger(builder.live).lock(connection, builder.partitions)
                 at = {it: await self._catch_up(connection, it, deadline) for it in builder.partitions}
+                await self._see_that_it_reads_nothing_again(connection)
                 differences = await self._put_right(connection)
         except (_BehindError, asyncpg.LockNotAvailableError):
             return None
@@ -634,6 +659,13 @@ class _LastStep:
             if monotonic() > deadline:
                 raise _BehindError
             await self.source.fetch(50)
+
+    async def _see_that_it_reads_nothing_again(self, connection: Connection) -> None:
+        """Raise where the service has dealt with facts that do not lie before its offsets."""
+        owners, kinds = [owner for owner, _ in self.kinds], [kind for _, kind in self.kinds]
+        builder = self.builder
+        if await connection.fetchval(_HOLDS_MORE, builder.live, f"rebuild:{builder.name}", owners, kinds):
+            raise _BehindError
 
     async def _put_right(self, connection: Connection) -> tuple[Difference, ...]:
         name = self.builder.name

@@ -118,6 +118,31 @@ async def test_wrong_rows_are_put_right_and_no_reaction_runs_again(installation:
         ]
 
 
+async def test_while_the_service_reads_a_topic_again_its_rows_are_not_put_back(
+    installation: Installation, sink: Toy
+) -> None:
+    """As after ``taiwa republish``: it would skip as repeats what the rebuilt rows did not hold yet."""
+    await publish(sink, 4, range(1, 4))
+    await until(lambda: effects(sink, 12))
+    right = await copies(sink)
+    await sink.stop()
+    await spoil(sink)
+    async with owner(sink) as connection:
+        await connection.execute("UPDATE offsets SET next = 0")
+    rounds: list[int] = []
+    rebuilt = asyncio.create_task(
+        rebuild(installation.admin_url, sink.service, COPIES, progress=lambda done, _: rounds.append(done))
+    )
+
+    async def tried() -> bool:
+        return rebuilt.done() or len(rounds) > 2
+
+    await until(tried)
+    sink.consumer()
+    assert (await rebuilt).differences == (Difference("copies", missing=1, wrong=1, surplus=1),)
+    assert await copies(sink) == right
+
+
 async def test_a_dry_run_tells_the_difference_and_changes_nothing(installation: Installation, sink: Toy) -> None:
     await publish(sink, 3, range(1, 2))
     await until(lambda: effects(sink, 3))
