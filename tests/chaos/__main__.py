@@ -35,7 +35,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=5.0, help="how long faults are done (default 5)")
     parser.add_argument("--seed", type=int, default=None, help="of faults and load (default: a new one, printed)")
     parser.add_argument(
-        "--faults", default="all", help="comma separated, or all; a leading - leaves out: -disk,-restore"
+        "--faults", default="all", help="comma separated, or all; a leading - leaves out: -disk,-restored"
     )
     parser.add_argument("--clients", type=int, default=8, help="clients that command at once (default 8)")
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"JSON lines, appended (default {RESULTS})")

@@ -3,6 +3,9 @@
 acknowledged commands = state = event log = topic (deduplicated) = projections = effects, round the whole circle;
 stored offsets never go back; one committed apply per (consumer, topic, generation, partition, offset).
 
+Where the clerk's database was restored from a backup (:class:`Restored`), what was decided after the backup and before
+the restore may be absent, each command whole or not at all; a fact that was lost so may have had its effect, once.
+
 Proven to bite by ``test_checker.py`` (bad histories written by hand) and ``test_mutants.py`` (bad programs).
 """
 
@@ -44,6 +47,15 @@ class Applied(NamedTuple):
     generation: int
     partition: int
     offset: int
+    id: str = ""
+
+
+class Restored(NamedTuple):
+    """The clerk's database became what it was: seconds of the run, and the events that were in it only before."""
+
+    backup_at: float
+    restored_at: float
+    facts: frozenset[str]
 
 
 class Move(NamedTuple):
@@ -75,6 +87,7 @@ class Evidence:
     archive_topic: Sequence[Fact] = ()
     filings: Sequence[Applied] = ()
     moves: Sequence[Move] = ()
+    restores: Sequence[Restored] = ()
     leftovers: Sequence[str] = ()
     """Dead letters, stops, timers, exits of processes: what a healthy run ends without."""
 
@@ -82,16 +95,16 @@ class Evidence:
 def check(it: Evidence) -> list[Anomaly]:
     """Every anomaly; none: the run kept all promises."""
     return [
-        *_commands(it.operations, it.marks),
+        *_commands(it),
         *_reminders(it.operations, it.marks, it.reminders),
         *_papers(it.marks, it.papers),
         *_log(it),
         *_on_topic("clerk.events", it.clerk_log, it.clerk_topic),
         *_same_state("copies", it.papers, it.copies),
-        *_took_effect("effects", it.clerk_log, it.effects),
+        *_took_effect("effects", it.clerk_log, it.effects, it.restores),
         *_filed(it.effects, it.archive_log),
         *_on_topic("archive.events", it.archive_log, it.archive_topic),
-        *_took_effect("filings", it.archive_log, it.filings),
+        *_took_effect("filings", it.archive_log, it.filings, ()),
         *_offsets(it.moves),
         *(Anomaly("unexplained", "leftover", text) for text in it.leftovers),
     ]
@@ -102,14 +115,20 @@ def upper_bound(events: int) -> float:
     return 3 / events if events else 1.0
 
 
-def _commands(operations: Sequence[Operation], marks: Sequence[tuple[str, int, str]]) -> Iterable[Anomaly]:
+def _commands(it: Evidence) -> Iterable[Anomaly]:
     made: dict[str, dict[str, list[int]]] = {}
-    for paper, version, mark in marks:
+    for paper, version, mark in it.marks:
         made.setdefault(mark, {}).setdefault(paper, []).append(version)
-    for each in operations:
-        yield from _command(each, made.get(each.id, {}))
-    for mark in made.keys() - {each.id for each in operations}:
+    for each in it.operations:
+        if each.id in made or not _lost_by_definition(each, it.restores):
+            yield from _command(each, made.get(each.id, {}))
+    for mark in made.keys() - {each.id for each in it.operations}:
         yield Anomaly("unexplained", "state", f"nobody asked for {mark}")
+
+
+def _lost_by_definition(it: Operation, restores: Sequence[Restored]) -> bool:
+    """Whether a command was answered between a backup and the restore from it."""
+    return it.until is not None and any(each.backup_at <= it.until <= each.restored_at for each in restores)
 
 
 def _command(it: Operation, made: Mapping[str, Sequence[int]]) -> Iterable[Anomaly]:
@@ -152,7 +171,7 @@ def _log(it: Evidence) -> Iterable[Anomaly]:
 
 
 def _filed(effects: Sequence[Applied], log: Sequence[Fact]) -> Iterable[Anomaly]:
-    wanted = Counter((f"filing/{it.aggregate}@{it.version}", 1) for it in effects)
+    wanted = Counter((f"filing/{it.id}", 1) for it in effects)
     yield from _compare("archive's log", wanted, Counter((fact.aggregate, fact.version) for fact in log))
 
 
@@ -172,14 +191,33 @@ def _on_topic(topic: str, log: Sequence[Fact], records: Sequence[Fact]) -> Itera
     yield from _dense(topic, first)
 
 
-def _took_effect(where: str, log: Sequence[Fact], effects: Sequence[Applied]) -> Iterable[Anomaly]:
-    wanted = Counter((fact.aggregate, fact.version) for fact in log)
-    yield from _compare(where, wanted, Counter((it.aggregate, it.version) for it in effects))
-    yield from _dense(where, [Fact(it.aggregate, it.version) for it in effects])
+def _took_effect(
+    where: str, log: Sequence[Fact], effects: Sequence[Applied], restores: Sequence[Restored]
+) -> Iterable[Anomaly]:
+    facts = [Fact(it.aggregate, it.version, it.id) for it in effects]
+    lost = frozenset(id_ for each in restores for id_ in each.facts)
+    stay = [fact for fact in facts if fact.id not in lost]
+    yield from _compare(where, Counter(log), Counter(stay))
+    yield from _dense(where, stay)
+    for each in restores:
+        gone = [fact for fact in facts if fact.id in each.facts]
+        yield from _compare(where, Counter(set(gone)), Counter(gone))
+        yield from _dense(where, gone)
+    yield from _late(where, facts, lost)
     places = Counter((it.generation, it.partition, it.offset) for it in effects)
     for place, many in places.items():
         if many > 1:
             yield Anomaly("twice", where, f"generation, partition, offset {place} was applied {many} times")
+
+
+def _late(where: str, facts: Sequence[Fact], lost: frozenset[str]) -> Iterable[Anomaly]:
+    """A fact that was lost has no effect after the one that bears its version now."""
+    decided: set[tuple[str, int]] = set()
+    for fact in facts:
+        if fact.id not in lost:
+            decided.add((fact.aggregate, fact.version))
+        elif (fact.aggregate, fact.version) in decided:
+            yield Anomaly("inverted", where, f"{_text(fact)} was lost and came after the one in its place")
 
 
 def _same_state(

@@ -18,8 +18,8 @@ SELECT kind, code, aggregate, version, left(error, 200) AS error FROM dead_lette
 _STOPS = "SELECT consumer, scope, topic, partition, reason, command FROM stops"
 _LOG = "SELECT aggregate, version, event_id::text FROM event_log WHERE topic = $1 ORDER BY position"
 _MOVES = "SELECT consumer, topic, partition, log, before, after FROM offset_history ORDER BY id"
-_EFFECTS = 'SELECT aggregate, version, generation, partition, "offset" FROM effects ORDER BY id'
-_FILINGS = 'SELECT aggregate, version, generation, partition, "offset" FROM filings ORDER BY id'
+_EFFECTS = 'SELECT aggregate, version, generation, partition, "offset", event_id::text FROM effects ORDER BY id'
+_FILINGS = 'SELECT aggregate, version, generation, partition, "offset", event_id::text FROM filings ORDER BY id'
 
 
 async def on_topic(ground: Ground, topic: str) -> list[Fact]:
@@ -74,11 +74,12 @@ async def behind(ground: Ground) -> str:
     archive = await ground.administrator("archive")
     clerk = await ground.administrator("clerk")
     try:
+        lost = frozenset[str]().union(*(it.facts for it in ground.restores))
         timers = await clerk.fetchval("SELECT count(*) FROM timers WHERE failed_at IS NULL")
         if timers:
             return f"{timers} timers have not run"
         logged = await clerk.fetchval("SELECT count(*) FROM event_log")
-        effects = await archive.fetchval("SELECT count(*) FROM effects")
+        effects = await archive.fetchval("SELECT count(*) FROM effects WHERE event_id <> ALL ($1)", list(lost))
         if effects < logged:
             return f"{logged - effects} of {logged} facts have not reached the archive"
         filed = await archive.fetchval("SELECT count(*) FROM event_log")
@@ -119,5 +120,6 @@ async def collect(ground: Ground, operations: Sequence[Operation], surprises: Se
         archive_topic=await on_topic(ground, "archive.events"),
         filings=[Applied(*row) for row in await _rows(ground, "clerk", _FILINGS)],
         moves=[Move(*row) for row in moves],
+        restores=tuple(ground.restores),
         leftovers=[*await leftovers(ground), *surprises, *ground.unexplained],
     )

@@ -33,6 +33,7 @@ from taiwa.local import jars, ports
 from taiwa.local.kafka import Kafka
 from taiwa.local.postgres import Postgres
 from tests.chaos.catalogue import make
+from tests.chaos.checker import Restored
 from tests.chaos.disks import small_disk
 from tests.chaos.papers import TOPICS
 from tests.chaos.proxy import Proxy
@@ -187,6 +188,8 @@ class Ground:
     """Whether the servers' disks can be filled up."""
     visited: Counter[str] = field(default_factory=Counter)
     """How often each named place was aimed at, so that none is forgotten."""
+    restores: list[Restored] = field(default_factory=list)
+    """What the clerk's database lost by definition."""
 
     @property
     def admin_url(self) -> str:

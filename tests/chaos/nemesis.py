@@ -22,7 +22,7 @@ from tests.chaos.faults import FAULTS, STEP_CLOCK, NotReachedError, die_at, free
 from tests.chaos.ground import SERVICES, Ground
 from tests.chaos.history import History, operations
 from tests.chaos.load import Load
-from tests.chaos.repairs import NEED_AN_OPERATOR
+from tests.chaos.restores import NEED_AN_OPERATOR
 
 REST_SECONDS = 150.0
 """How long the installation may take to come to rest after the last fault."""

@@ -142,8 +142,8 @@ async def copy_papers(connection: Connection, records: Sequence[Received[PaperMa
 
 
 _NOTED = """
-(municipality, aggregate, version, partition, "offset", generation)
-SELECT $1, $2, $3, $4, $5, generation FROM offsets WHERE consumer = $7 AND topic = $6 AND partition = $4
+(municipality, aggregate, version, partition, "offset", generation, event_id)
+SELECT $1, $2, $3, $4, $5, generation, $8 FROM offsets WHERE consumer = $7 AND topic = $6 AND partition = $4
 """
 _NOTE_EFFECT = f"INSERT INTO effects {_NOTED}"
 _NOTE_FILING = f"INSERT INTO filings {_NOTED}"
@@ -151,15 +151,15 @@ _NOTE_FILING = f"INSERT INTO filings {_NOTED}"
 
 async def _note(tx: Transaction, sql: str, consumer: str, it: Received[Any]) -> None:
     done = await tx.connection.execute(
-        sql, tx.municipality, it.aggregate, it.version, it.partition, it.offset, it.topic, consumer
+        sql, tx.municipality, it.aggregate, it.version, it.partition, it.offset, it.topic, consumer, it.id
     )
     assert done == "INSERT 0 1", done
 
 
 async def file_fact(tx: Transaction, it: Received[PaperMarkedV1 | ReminderFellDueV1]) -> None:
-    """One effect and one event per fact."""
+    """One effect and one event per fact; two facts may bear one version where the log of the first was restored."""
     await _note(tx, _NOTE_EFFECT, "archive", it)
-    tx.emit(FactFiledV1(of=f"{it.aggregate}@{it.version}"), version=1)
+    tx.emit(FactFiledV1(of=str(it.id)), version=1)
 
 
 async def note_filing(tx: Transaction, it: Received[FactFiledV1]) -> None:

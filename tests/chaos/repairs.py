@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 
 from chassis.clocks import monotonic
 from chassis.kafka import admin_client
-from chassis.repair import relay_rebase, republish
+from chassis.operations.acts import Operator
+from chassis.repair import relay_rebase
+from chassis.restored import Published, publish_again
 from chassis.testing import eventually
 from chassis.topics import PARTITIONS, TopicSpec, ensure_topics, wanted_config
 from tests.chaos.faults import fault, lasting
@@ -67,15 +68,24 @@ async def refused(ground: Ground, what: str) -> str:
     raise NotRefusedError(f"{what}, and nobody refused within {REFUSAL_SECONDS:.0f} s")
 
 
+async def republish(ground: Ground, service: str) -> Published:
+    """``taiwa republish SERVICE``."""
+    specs = [TopicSpec(f"{service}.events")]
+    return await publish_again(
+        ground.admin_url, ground.looking, service, specs, READERS[service], by=Operator("operator", "nemesis")
+    )
+
+
 async def run_command(ground: Ground, refusal: str) -> str:
     """Do what the operator does: the command as it was named."""
     command = refusal.partition("  [")[0]
     service = command.split()[-1]
     if command.startswith("taiwa relay rebase"):
         many = await relay_rebase(ground.admin_url, ground.looking, service)
+    elif command.startswith("taiwa republish"):
+        many = (await republish(ground, service)).events
     else:
-        specs = [TopicSpec(f"{service}.events")]
-        many = await republish(ground.admin_url, ground.looking, service, specs, READERS[service])
+        raise NotRefusedError(f"nobody but the product knows this command: {command}")
     return f"{command}: {many} events"
 
 
@@ -173,6 +183,3 @@ async def partitions_raised(ground: Ground, chance: random.Random) -> str:
     async with admin_client(ground.looking) as admin:
         await admin.create_partitions({f"{ground.looking.prefix}{topic}": NewPartitions(PARTITIONS + more)})
     return await break_and_mend(ground, f"{topic} got {more} more partitions")
-
-
-NEED_AN_OPERATOR: Sequence[str] = ("topic-recreated", "log-start-moved", "partitions-raised")

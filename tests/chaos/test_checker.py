@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import Applied, Evidence, Fact, Move, check, upper_bound
+from tests.chaos.checker import Applied, Evidence, Fact, Move, Restored, check, upper_bound
 from tests.chaos.history import Operation, operations
 
 CLERK = [Fact("paper/p1", 1, "a"), Fact("paper/p1", 2, "b"), Fact("paper/p2", 1, "c"), Fact("reminder/c2", 1, "d")]
-ARCHIVE = [Fact(f"filing/{it.aggregate}@{it.version}", 1, f"f{it.id}") for it in CLERK]
+ARCHIVE = [Fact(f"filing/{it.id}", 1, f"f{it.id}") for it in CLERK]
 
 
 def applied(facts: list[Fact], generation: int = 1) -> list[Applied]:
-    return [Applied(it.aggregate, it.version, generation, 3, place) for place, it in enumerate(facts)]
+    return [Applied(it.aggregate, it.version, generation, 3, place, it.id) for place, it in enumerate(facts)]
 
 
 def good() -> Evidence:
@@ -61,6 +61,40 @@ def test_an_unknown_command_may_have_taken_effect() -> None:
     it.marks = [*it.marks, ("p3", 1, "c3")]
     it.operations = [*it.operations[:2], replace(it.operations[2], papers=("p3",)), it.operations[3]]
     assert ("unexplained", "state") not in found(it)
+
+
+RESTORED = Restored(10.0, 20.0, frozenset({"x", "y"}))
+
+
+def restored() -> Evidence:
+    """c5 and c6 were acknowledged after the backup and had their effects; then c7 was given the version of c5."""
+    it = good()
+    anew = [Fact("paper/p1", 3, "n")]
+    gone = [Fact("paper/p1", 3, "x"), Fact("paper/p1", 4, "y")]
+    done = [*CLERK, *gone, *anew]
+    filed = [*ARCHIVE, *(Fact(f"filing/{fact.id}", 1, f"f{fact.id}") for fact in [*gone, *anew])]
+    it.operations = [
+        *it.operations,
+        Operation("c5", ("p1",), outcome="ok", versions={"p1": 3}, at=11.0, until=12.0),
+        Operation("c6", ("p1",), outcome="ok", versions={"p1": 4}, at=9.0, until=13.0),
+        Operation("c7", ("p1",), outcome="ok", versions={"p1": 3}, at=21.0, until=22.0),
+    ]
+    it.marks = [*it.marks, ("p1", 3, "c7")]
+    it.papers = it.copies = {"p1": (3, 3), "p2": (1, 1)}
+    it.clerk_log = it.clerk_topic = [*CLERK, *anew]
+    it.effects, it.archive_log, it.archive_topic, it.filings = applied(done), filed, filed, applied(filed)
+    it.restores = [RESTORED]
+    return it
+
+
+def test_what_was_decided_between_a_backup_and_its_restore_may_be_absent() -> None:
+    assert check(restored()) == []
+
+
+def test_without_the_restore_the_same_history_is_bad() -> None:
+    it = restored()
+    it.restores = []
+    assert found(it) >= {("lost", "state"), ("unexplained", "effects"), ("inverted", "effects")}
 
 
 def _drop(name: str, place: int) -> Callable[[Evidence], Any]:
@@ -130,7 +164,7 @@ BAD: dict[str, tuple[Callable[[Evidence], Any], str, str]] = {
         "copies",
     ),
     "a reaction did not take effect": (_drop("effects", 0), "lost", "effects"),
-    "a reaction took effect twice": (_add("effects", Applied("paper/p1", 2, 1, 3, 9)), "twice", "effects"),
+    "a reaction took effect twice": (_add("effects", Applied("paper/p1", 2, 1, 3, 9, "b")), "twice", "effects"),
     "effects are inverted": (_swap("effects", 0, 1), "inverted", "effects"),
     "one offset was applied twice": (_add("effects", Applied("paper/p9", 1, 1, 3, 0)), "twice", "effects"),
     "an effect without its event": (_drop("archive_log", 0), "lost", "archive's log"),
@@ -144,6 +178,44 @@ BAD: dict[str, tuple[Callable[[Evidence], Any], str, str]] = {
     ),
     "a dead letter is left": (_set("leftovers", ["a letter"]), "unexplained", "leftover"),
 }
+
+
+def _answered(id_: str, until: float) -> Callable[[Evidence], Any]:
+    def change(it: Evidence) -> None:
+        it.operations = [replace(each, until=until) if each.id == id_ else each for each in it.operations]
+
+    return change
+
+
+BAD_AFTER_A_RESTORE: dict[str, tuple[Callable[[Evidence], Any], str, str]] = {
+    "acknowledged before the backup": (_answered("c5", 9.9), "lost", "state"),
+    "acknowledged after the restore": (_answered("c5", 20.1), "lost", "state"),
+    "decided anew and gone": (_drop("marks", 3), "lost", "state"),
+    "half of a lost command is left": (
+        _add("operations", Operation("c7", ("p1", "p2"), outcome="ok", versions={"p1": 3, "p2": 2}, until=15.0)),
+        "unexplained",
+        "state",
+    ),
+    "a lost fact is still on the topic": (_add("clerk_topic", Fact("paper/p1", 4, "y")), "unexplained", "clerk.events"),
+    "a lost fact took effect twice": (_add("effects", Applied("paper/p1", 4, 2, 3, 9, "y")), "twice", "effects"),
+    "a fact that is not lost took effect twice": (
+        _add("effects", Applied("paper/p1", 3, 2, 3, 9, "n")),
+        "twice",
+        "effects",
+    ),
+    "what was decided anew was taken for a repeat": (_drop("effects", 6), "lost", "effects"),
+    "lost facts took effect out of order": (_swap("effects", 4, 5), "inverted", "effects"),
+    "a lost fact took effect after the one in its place": (_swap("effects", 4, 6), "inverted", "effects"),
+    "the projection still holds what was lost": (_set("copies", {"p1": (4, 4), "p2": (1, 1)}), "twice", "copies"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_AFTER_A_RESTORE)
+def test_a_restore_excuses_nothing_else(name: str) -> None:
+    change, kind, where = BAD_AFTER_A_RESTORE[name]
+    it = restored()
+    change(it)
+    assert (kind, where) in found(it)
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -16,7 +16,8 @@ CREATE TABLE effects (
     version bigint NOT NULL,
     partition integer NOT NULL,
     "offset" bigint NOT NULL,
-    generation integer NOT NULL
+    generation integer NOT NULL,
+    event_id uuid NOT NULL
 );
 
 SELECT tenant_table('effects');

@@ -34,7 +34,8 @@ CREATE TABLE filings (
     version bigint NOT NULL,
     partition integer NOT NULL,
     "offset" bigint NOT NULL,
-    generation integer NOT NULL
+    generation integer NOT NULL,
+    event_id uuid NOT NULL
 );
 
 SELECT tenant_table('filings');
