@@ -116,18 +116,27 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         await self._look_at_offsets()
 
     async def _look_at_offsets(self) -> None:
-        """Position anew where the stored offset is not the next one: this database was restored under us.
+        """Position anew where the stored offset is not the next one, or where the log begins after it.
 
-        The next record would tell, but the partition may be silent for long.
+        This database was restored under us, or records were deleted before they were read. The next record would tell,
+        but the partition may be silent for long.
         """
+        begins = await self._begins([it for it, at in self.expected.items() if at is not None])
         async with self.in_hand:
             reading = [it for it, at in self.expected.items() if at is not None]
             async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
                 rows = await self._ledger.lock(connection, reading)
             for partition in reading:
                 row = rows.get(partition)
-                if row is None or row.next != self.expected.get(partition):
+                if row is None or row.next != self.expected.get(partition) or row.next < begins.get(partition, 0):
                     self.hold_back(partition)
+
+    async def _begins(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Where logs begin whose beginning nobody may take away."""
+        places = [self.kafka(it) for it in partitions if it[0] not in self._compacted]
+        if self.client is None or not places:
+            return {}
+        return {self.partition(it): at for it, at in (await self.client.beginning_offsets(places)).items()}
 
     async def lag(self) -> dict[str, int]:
         """Records behind, per topic, of this process's partitions; tells the group coordinator where we are."""

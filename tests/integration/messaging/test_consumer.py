@@ -309,6 +309,35 @@ async def test_a_database_restored_under_an_idle_consumer_is_filled_again(
         assert await until(lambda: effects(sink, 3), 30) == [("a", 1), ("a", 2), ("a", 3)]
 
 
+async def test_records_that_were_deleted_before_an_idle_consumer_read_them_stop_it(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client jumps in silence, and no new record comes to tell."""
+    monkeypatch.setattr(loop, "LOGS_EVERY", 1)
+    place = TopicPartition(f"{installation.settings.prefix}source.events", key_hash(MIDORI, "thing/a") % 12)
+    async with toy(sink_service(installation), installation) as sink:
+        consumer = sink.consumer()
+
+        async def reads() -> bool:
+            return consumer._assignment.expected.get(("source.events", place.partition)) == 0
+
+        await until(reads)
+        client = consumer._assignment.client
+        assert client is not None
+        client.pause(place)
+        await installation.publish(ThingMadeV1(thing_id="a"), 1)
+        async with admin_client(installation.settings) as admin:
+            await admin.delete_records({place: RecordsToDelete(before_offset=1)})
+        client.resume(place)
+
+        async def stopped() -> list[dict[str, Any]] | None:
+            return await sink.rows("SELECT reason, command FROM stops") or None
+
+        (stop,) = await until(stopped, 15)
+        assert "begins at offset 1, after 0" in stop["reason"]
+        assert stop["command"] == "taiwa republish source"
+
+
 async def test_a_hole_that_a_restored_database_makes_in_states_is_filled_again(installation: Installation) -> None:
     """A record comes after the restore; what stands between it and the stored offset was not taken by compaction."""
     async with toy(sink_service(installation), installation) as sink:
