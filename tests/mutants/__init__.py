@@ -10,7 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from tests.mutants.consumer import commit_first, no_offset_lock, no_version_check, nobody_is_held
+from tests.mutants.consumer import (
+    commit_first,
+    holes_are_losses,
+    holes_are_never_losses,
+    no_offset_lock,
+    no_version_check,
+    nobody_is_held,
+)
 from tests.mutants.patching import Undo
 from tests.mutants.relay import position_above_last, save_before_ack, transaction_id_order
 from tests.mutants.timers import timer_outside_its_transaction
@@ -26,6 +33,8 @@ MUTANTS: dict[str, Callable[[], Undo]] = {
     "save_before_ack": save_before_ack,
     "timer_outside_its_transaction": timer_outside_its_transaction,
     "nobody_is_held": nobody_is_held,
+    "holes_are_losses": holes_are_losses,
+    "holes_are_never_losses": holes_are_never_losses,
 }
 
 

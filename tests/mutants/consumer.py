@@ -59,6 +59,25 @@ def no_offset_lock() -> Undo:
     return replace((ledger, "_LOCK", ledger._LOCK.replace("FOR UPDATE", "")))
 
 
+def holes_are_losses() -> Undo:
+    """What compaction took away is missed."""
+
+    def everywhere(next_offset: int, offsets: Sequence[int], *, compacted_from: int | None = None) -> int:
+        del compacted_from
+        return placement(next_offset, offsets)
+
+    return replace((batch, "placement", everywhere))
+
+
+def holes_are_never_losses() -> Undo:
+    """What is missing of a compacted topic was compacted, also where the stored offset went back."""
+
+    def anywhere(next_offset: int, offsets: Sequence[int], *, compacted_from: int | None = None) -> int:
+        return placement(next_offset, offsets, compacted_from=None if compacted_from is None else 0)
+
+    return replace((batch, "placement", anywhere))
+
+
 def nobody_is_held() -> Undo:
     """Later records of a key do not wait behind its dead letter."""
 

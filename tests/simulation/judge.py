@@ -10,6 +10,8 @@
 | a consumer that started after the stop applies nothing while it stands | each commit |
 | a timer runs once, when it is due, and not after it was cancelled | each commit |
 | the only dead letters are of events that were made to fail | at rest |
+| the newest of each state is copied, and is what its topic says to whoever begins to read | at rest |
+| holes of a compacted topic stop nobody | each commit |
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from tests.integration.messaging.facts import OwnerStateV1
 from tests.simulation.postgres import Commit
-from tests.simulation.world import TOPIC, World
+from tests.simulation.world import STATES, TOPIC, World
 
 OPERATOR = "operator"
 """Name of the process whose writes to offsets are an operator's."""
@@ -56,6 +59,8 @@ class Judge:
     """Codes of dead letters that this schedule brings about on purpose."""
     lost: set[UUID] = field(default_factory=set)
     """Events that a restored database forgot after they may have been published."""
+    stops_are_due: bool = True
+    """Whether this schedule does to logs what only an operator mends."""
     discarding: dict[UUID, UUID] = field(default_factory=dict)
     """Letters that an operator is about to discard, and their events."""
     _history: dict[str, datetime | None] = field(default_factory=dict)
@@ -174,6 +179,8 @@ class Judge:
     def _stops(self, written: dict[Any, Any]) -> None:
         for (_, topic, _), stop in written.items():
             self.world.tell(f"stop {topic or 'of all'}: {'cleared' if stop is None else stop['reason']}")
+            if stop is not None and not self.stops_are_due and "republish" in stop["command"]:
+                self.complain(f"a stop nobody made: {stop['reason']}")
             if topic == "":
                 by_hand = stop is not None and "republish" not in stop["command"]
                 self._stopped_at = self.world.loop.now if by_hand else None
@@ -187,11 +194,12 @@ class Judge:
     def _waits(self) -> Iterator[str]:
         world = self.world
         published = {event for event, _, _ in self._on_topic()}
-        for it in world.source.log:
+        for it in (it for it in world.source.log if it["topic"] == TOPIC):
             if it["event_id"] not in self.applied.events and it["event_id"] not in self.discarded:
                 yield f"{it['aggregate']} v{it['version']} to take effect"
             if it["event_id"] not in published:
                 yield f"{it['aggregate']} v{it['version']} to be published"
+        yield from self._copies()
         for aggregate, due in self._history.items():
             if due is not None and due <= world.civil_now():
                 yield f"the timer of {aggregate} to run"
@@ -201,6 +209,13 @@ class Judge:
             yield "the count of open letters to be 0"
         if world.sink.tables.get("stops"):
             yield "a stop to be cleared"
+
+    def _copies(self) -> Iterator[str]:
+        copies = self.world.sink.tables.get("owner_copies", {})
+        for owner, it in self.world.source.tables.get("owners", {}).items():
+            copy = copies.get(owner, {"name": None, "version": 0})
+            if (copy["name"], copy["version"]) != (it["name"], it["version"]):
+                yield f"owner {owner} v{it['version']} to be copied; v{copy['version']} is"
 
     def _on_topic(self) -> Iterator[tuple[UUID, str, int]]:
         """What was published, in order per partition: event, aggregate, version."""
@@ -224,6 +239,18 @@ class Judge:
                 self.complain(f"{thing} v{version} was published after v{newest.get(thing, 0)}")
             newest[thing] = max(version, newest.get(thing, 0))
             published.add(event)
+        self._states_at_rest()
         for letter in self.world.sink.tables.get("dead_letters", {}).values():
             if letter["code"] not in self.doomed:
                 self.complain(f"a dead letter nobody made: {letter['code']}: {letter['error']}")
+
+    def _states_at_rest(self) -> None:
+        """Whoever begins to read now gets the present states, and of erased ones nothing."""
+        found: dict[str, str | None] = {}
+        for log in self.world.broker.topics.get(STATES, ()):
+            for record in log.records:
+                owner = (record.key or b"").decode().rpartition("/")[2]
+                found[owner] = None if record.value is None else OwnerStateV1.read(record.value).name
+        for owner, it in self.world.source.tables.get("owners", {}).items():
+            if found.get(owner) != it["name"]:
+                self.complain(f"the topic says that owner {owner} is {found.get(owner)}, and it is {it['name']}")

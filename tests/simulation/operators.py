@@ -12,10 +12,9 @@ from chassis import repair
 from chassis.operations import letters as operations
 from chassis.operations import stops
 from chassis.operations.letters import LetterClosed
-from chassis.topics import TopicSpec
 from tests.simulation.judge import OPERATOR, Judge
 from tests.simulation.postgres import Content, Server
-from tests.simulation.world import SETTINGS, TOPIC, World
+from tests.simulation.world import SETTINGS, World
 
 _FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, KafkaError, repair.RepairError)
 
@@ -95,7 +94,7 @@ class Operator:
         """``taiwa republish source``; said again if it fails."""
         self.world.tell("operator runs: taiwa republish source")
         with contextlib.suppress(*_FAULTS):
-            await repair.republish("", SETTINGS, "source", [TopicSpec(TOPIC)], ["sink"])
+            await repair.republish("", SETTINGS, "source", self.world.topics, ["sink"])
 
     async def rebase(self) -> None:
         """``taiwa relay rebase source``; said again if it fails."""
@@ -105,6 +104,6 @@ class Operator:
 
 
 def note_of(event: Content) -> str:
-    """What an event's payload says about how it fails."""
-    text: str = event["payload"]
+    """What an event's payload says about how it fails; nothing in a pointer to a state."""
+    text: str = event["payload"] or ""
     return text.partition('"note":"')[2].partition('"')[0]

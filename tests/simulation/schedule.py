@@ -11,16 +11,16 @@ from datetime import timedelta
 import asyncpg
 
 from chassis.transaction import Transaction
-from tests.integration.messaging.facts import ThingMadeV1
+from tests.integration.messaging.facts import OwnerStateV1, ThingMadeV1
 from tests.simulation import statements
 from tests.simulation.judge import Judge
 from tests.simulation.loop import StuckError
 from tests.simulation.operators import Operator, note_of
 from tests.simulation.postgres import Server
 from tests.simulation.processes import Process
-from tests.simulation.world import PERSON, TOPIC, TOWN, World, current
+from tests.simulation.world import PERSON, STATES, TOPIC, TOWN, World, current
 
-KINDS = ("faults", "faults", "faults", "poison", "poison", "deploy", "timers", "logs")
+KINDS = ("faults", "faults", "states", "poison", "poison", "deploy", "timers", "logs")
 """What a schedule is about, by its seed."""
 
 NOTICE_SECONDS = 90.0
@@ -49,12 +49,14 @@ class Schedule:
     def __init__(self, seed: int, *, kind: str | None = None, traced: bool = False) -> None:
         self.kind = kind or KINDS[seed % len(KINDS)]
         chance = random.Random(seed)  # noqa: S311  a simulation
-        self.world = World(seed, partitions=chance.choice([1, 2, 3]), traced=traced)
+        self.world = World(seed, partitions=chance.choice([1, 2, 3]), traced=traced, states=self.kind == "states")
         self.chance = self.world.chance
         self.judge = Judge(self.world)
         self.judge.attach()
         self.operator = Operator(self.world, self.judge)
         self.things = [f"t{number}" for number in range(self.chance.choice([2, 3, 5]))]
+        self._restored = self.chance.random() < 0.5
+        """Whether the sink's database may be restored: tombstones then stay, as they do for a day."""
         self.faults: list[str] = []
         self.noticed_at = 0.0
         """By when what was done to a log must have been noticed."""
@@ -74,6 +76,8 @@ class Schedule:
         events = []
         try:
             async with at.transaction(TOWN, PERSON) as transaction:
+                if self.kind == "states":
+                    await self._change_owner(transaction, number)
                 for _ in range(1 if chance.random() < 0.7 else chance.randint(2, 4)):
                     version = await transaction.connection.fetchval(statements.TOUCH, thing)
                     events.append(transaction.emit(ThingMadeV1(thing_id=thing, note=note), version=version))
@@ -92,6 +96,13 @@ class Schedule:
             return ""
         what = self.chance.choice(["refused", "forbidden", "defect", "waits", "waits"])
         return f"{what}:{number}"
+
+    async def _change_owner(self, transaction: Transaction, number: int) -> None:
+        """Somebody else owns things now, or an owner is erased."""
+        owner = self.chance.choice(["o1", "o2"])
+        name = None if self.chance.random() < 0.3 else f"n{number}"
+        version = await transaction.connection.fetchval(statements.OWN, owner, name)
+        transaction.emit_state(OwnerStateV1, f"owner/{owner}", version=version)
 
     async def _set_or_cancel(self, transaction: Transaction, aggregate: str) -> None:
         if self.chance.random() < 0.3:
@@ -249,6 +260,17 @@ class Schedule:
             log.truncate(self.chance.randint(0, log.end))
         return "the topic's beginning is deleted"
 
+    def _compact(self) -> str:
+        for _ in range(4):
+            self.world.loop.after(self.chance.random() * 12, self._compact_states)
+        return "states are compacted"
+
+    def _compact_states(self) -> None:
+        offsets = self.world.sink.tables.get("offsets", {})
+        for number, log in enumerate(self.world.broker.topics.get(STATES, ())):
+            read = offsets.get(("sink", STATES, number), {"next": 0})["next"]
+            log.compact(self.chance.randint(0, max(log.end - 1, 0)), unread=0 if self._restored else read)
+
     def _restore_sink(self) -> str:
         backup, applied, discarded = self.world.sink.backup(), self.judge.applied.copy(), set(self.judge.discarded)
 
@@ -278,6 +300,7 @@ class Schedule:
             "faults": ordinary,
             "poison": ordinary,
             "deploy": [*ordinary, *(self._deploy,) * 10],
+            "states": [*ordinary, *(self._compact,) * 12, *(self._restore_sink,) * (4 if self._restored else 0)],
             "timers": [*ordinary, *(self._move_clock,) * 4, *(self._timer_trouble,) * 3],
             "logs": [
                 *ordinary,
@@ -302,12 +325,14 @@ class Schedule:
             judge.doomed |= {"request.concurrent_change", "event.failed", "event.not_yet", "event.held"}
         if self.kind == "deploy":
             judge.doomed |= {"event.failed", "event.held"}
+        judge.stops_are_due = self.kind != "states"
         if self.kind == "logs":
             judge.doomed |= {"event.version_gap", "event.held"}
         for number in range(self._relays):
             world.start(f"relay{number}", "relay")
+        late = 15.0 if self.kind == "states" and self.chance.random() < 0.5 else 0.0
         for number in range(self._consumers):
-            world.start(f"consumer{number}", "consumer")
+            loop.after(self.chance.random() * late, self._start, f"consumer{number}")
         if self.kind == "timers":
             for number in range(self.chance.choice([1, 2])):
                 world.start(f"timers{number}", "timers")

@@ -767,6 +767,9 @@ def forget_stops(server: Server, tx: Transaction, consumer: str) -> int:
 TOUCH = "UPDATE things SET version = version + 1 WHERE thing_id = $1 RETURNING version"
 EFFECT = 'INSERT INTO effects (thing_id, version, event_id, partition, "offset") VALUES ($1, $2, $3, $4, $5)'
 COPY = "INSERT INTO copies (thing_id, version) SELECT * FROM unnest($1::text[], $2::bigint[])"
+OWN = "UPDATE owners SET name = $2, version = version + 1 WHERE owner = $1 RETURNING version"
+OWNERS = "SELECT owner, name, version FROM owners WHERE owner = ANY ($1) AND name IS NOT NULL"
+COPY_OWNER = "INSERT INTO owner_copies (owner, name, version) VALUES ($1, $2, $3) -- unless a newer one is there"
 SET_CLOCK = "INSERT INTO civil_clock (civil_at, machine_at) VALUES ($1, $2)"
 NOTE = "INSERT INTO notes (aggregate, what) VALUES ($1, $2)"
 
@@ -795,6 +798,31 @@ def copy_things(server: Server, tx: Transaction, things: Sequence[str], versions
     for thing, version in zip(things, versions, strict=True):
         server.put(tx, "copies", thing, {"version": version})
     return len(things)
+
+
+@statement(OWN)
+def change_owner(server: Server, tx: Transaction, owner: str, name: str | None) -> list[Row]:
+    server.lock(tx, "owners", owner)
+    row = server.get(tx, "owners", owner)
+    version = 1 if row is None else row["version"] + 1
+    server.put(tx, "owners", owner, {"owner": owner, "name": name, "version": version})
+    return [row_type("version")((version,))]
+
+
+@statement(OWNERS)
+def read_owners(server: Server, tx: Transaction, owners: Sequence[str]) -> list[Row]:
+    found = [it for _, it in server.rows(tx, "owners") if it["owner"] in owners and it["name"] is not None]
+    return rows_of(found, "owner", "name", "version")
+
+
+@statement(COPY_OWNER)
+def copy_owner(server: Server, tx: Transaction, owner: str, name: str | None, version: int) -> int:
+    server.lock(tx, "owner_copies", owner)
+    known = server.get(tx, "owner_copies", owner)
+    if known is not None and known["version"] > version:
+        return 0
+    server.put(tx, "owner_copies", owner, {"name": name, "version": version})
+    return 1
 
 
 @statement(SET_CLOCK)

@@ -1,6 +1,7 @@
 """The world of one schedule: two services on a simulated PostgreSQL and Kafka, run by the product's own code.
 
-``source`` makes things by commands and timers and has a relay; ``sink`` copies and answers them. What the product
+``source`` makes things by commands and timers and has a relay; ``sink`` copies and answers them. In some worlds things
+have owners, whose states travel on a compacted topic. What the product
 imports from asyncpg's and aiokafka's side is replaced for the time of a schedule, and nothing else: relay, publisher,
 consumer, dead letters, timers and transactions are the ones that run in production, with shorter idle polls.
 """
@@ -11,7 +12,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -36,12 +37,12 @@ from chassis.faults import NotYet
 from chassis.operations import acts
 from chassis.refusals import ConcurrentChange
 from chassis.relay import Relay, fitting
-from chassis.service import Projection, Reaction, Received, Service, TimerHandler
+from chassis.service import Key, Projection, Reaction, Received, Service, StateSource, TimerHandler
 from chassis.settings import InstallationSettings, ServiceSettings
 from chassis.timers import Timers
 from chassis.topics import PARTITIONS, TopicSpec
 from chassis.transaction import Actor, Transaction
-from tests.integration.messaging.facts import ThingAnsweredV1, ThingMadeV1
+from tests.integration.messaging.facts import OwnerStateV1, ThingAnsweredV1, ThingMadeV1
 from tests.simulation import statements
 from tests.simulation.kafka import Broker, Hosting, Producer
 from tests.simulation.loop import Loop
@@ -50,6 +51,7 @@ from tests.simulation.processes import CURRENT, Process
 
 TOWN = "999997"
 TOPIC = ThingMadeV1.TOPIC
+STATES = OwnerStateV1.TOPIC
 PERSON = Actor("staff", "somebody")
 SETTINGS = InstallationSettings(environment="test", prefix="", simulated_clock=True)
 
@@ -60,13 +62,16 @@ _now: list[World] = []
 class World:
     """Everything of one schedule."""
 
-    def __init__(self, seed: int, *, partitions: int = 2, traced: bool = False) -> None:
+    def __init__(self, seed: int, *, partitions: int = 2, traced: bool = False, states: bool = False) -> None:
         self.seed = seed
         self.chance = random.Random(seed)  # noqa: S311  a simulation
         self.loop = Loop()
         self.loop.born = _note_task
         self.broker = Broker(self.loop, self.chance, partitions)
-        self.broker.make(TOPIC)
+        self.topics = [TopicSpec(TOPIC), *([TopicSpec(STATES, compacted=True)] if states else ())]
+        for spec in self.topics:
+            self.broker.make(spec.name)
+        self.states = states
         self.source = Server(self.loop, self.chance, "source", "postgresql-1", statements.STATEMENTS)
         self.sink = Server(self.loop, self.chance, "sink", "postgresql-1", statements.STATEMENTS)
         self.cured: set[str] = set()
@@ -130,13 +135,19 @@ class World:
 
     @property
     def source_service(self) -> Service:
-        return _service("source", emits=(ThingMadeV1,), timers=(TimerHandler("remind", self._remind),))
+        return _service(
+            "source",
+            emits=(ThingMadeV1, *((OwnerStateV1,) if self.states else ())),
+            states=(StateSource(OwnerStateV1, _read_owners),),
+            timers=(TimerHandler("remind", self._remind),),
+        )
 
     @property
     def sink_service(self) -> Service:
+        copies_of_owners = (Projection("sink.owner_copies", (OwnerStateV1,), _copy_owners),) if self.states else ()
         return _service(
             "sink",
-            projections=(Projection("sink.copies", (ThingMadeV1,), _copy_things),),
+            projections=(Projection("sink.copies", (ThingMadeV1,), _copy_things), *copies_of_owners),
             reactions=(Reaction(ThingMadeV1, self._answer_thing),),
         )
 
@@ -184,6 +195,20 @@ def _note_task(task: Any) -> None:
 async def _copy_things(connection: Any, records: Sequence[Received[Any]]) -> None:
     newest = {it.aggregate_id: it.version for it in records}
     await connection.execute(statements.COPY, list(newest), list(newest.values()))
+
+
+async def _read_owners(connection: Any, keys: Sequence[Key]) -> Mapping[Key, str]:
+    municipality = {aggregate.partition("/")[2]: municipality for municipality, aggregate in keys}
+    return {
+        (municipality[owner], f"owner/{owner}"): OwnerStateV1(owner_id=owner, name=name, state_version=version).write()
+        for owner, name, version in await connection.fetch(statements.OWNERS, list(municipality))
+    }
+
+
+async def _copy_owners(connection: Any, records: Sequence[Received[Any]]) -> None:
+    for it in records:
+        name, version = (None, it.version) if it.event is None else (it.event.name, it.event.state_version)
+        await connection.execute(statements.COPY_OWNER, it.aggregate_id, name, version)
 
 
 class _Settings(ServiceSettings):
