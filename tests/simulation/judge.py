@@ -4,7 +4,7 @@
 | --- | --- |
 | an acknowledged command stays; every committed event is on its topic, in version order per aggregate | at rest |
 | nothing is on the topic that was not committed | at rest |
-| each event takes effect once, by id and by (generation, partition, offset), in order, none left out | each commit |
+| each event takes effect once, by id and by its place in a log, in order, none left out | each commit |
 | stored offsets never go back within one life of a topic | each commit |
 | nothing of a key takes effect before an open letter of an earlier offset | each commit |
 | a consumer that started after the stop applies nothing while it stands | each commit |
@@ -40,7 +40,7 @@ class Applied:
 
     events: dict[UUID, tuple[str, int]] = field(default_factory=dict)
     newest: dict[str, int] = field(default_factory=dict)
-    places: set[tuple[int, int, int]] = field(default_factory=set)
+    places: set[tuple[str, int, int, int]] = field(default_factory=set)
 
     def copy(self) -> Applied:
         return Applied(dict(self.events), dict(self.newest), set(self.places))
@@ -148,7 +148,7 @@ class Judge:
             if row is None:
                 self.complain(f"{thing} v{version} took effect without its offset")
             else:
-                place = (row["generation"], effect["partition"], effect["offset"])
+                place = (row["cluster_id"], row["generation"], effect["partition"], effect["offset"])
                 if place in applied.places:
                     self.complain(f"the record at {place} was applied twice")
                 applied.places.add(place)
