@@ -47,8 +47,8 @@ async def tail(
     """
     bear_any_name()
     consumer = AIOKafkaConsumer(bootstrap_servers=installation.kafka, client_id="taiwa-tail", enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         existing = await consumer.topics()
         partitions = [
             TopicPartition(topic, partition) for topic in topics if topic in existing for partition in range(PARTITIONS)
@@ -89,7 +89,6 @@ async def log_ends(
 ) -> AsyncIterator[Callable[[Sequence[str]], Awaitable[dict[tuple[str, int], int]]]]:
     """A question to ask often: where do these topics (without prefix) end? Gives (topic, partition) → next offset."""
     consumer = AIOKafkaConsumer(bootstrap_servers=installation.kafka, client_id="taiwa-ends", enable_auto_commit=False)
-    await consumer.start()
 
     async def ask(topics: Sequence[str]) -> dict[tuple[str, int], int]:
         existing = await consumer.topics()
@@ -104,6 +103,7 @@ async def log_ends(
         return {(at.topic[strip:], at.partition): end for at, end in ends.items()}
 
     try:
+        await consumer.start()
         yield ask
     finally:
         await consumer.stop()

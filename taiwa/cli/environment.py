@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -68,6 +69,8 @@ def operated(state: Path) -> Operated:
     Raises:
         Mendable: neither is there.
     """
+    # Each command says in its own words what does not answer.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     data = None
     if not {"TAIWA_KAFKA", "TAIWA_POSTGRES_HOST", "TAIWA_POSTGRES_PORT"} & os.environ.keys():
         folder = State(state)

@@ -65,9 +65,12 @@ async def _ends(where: Operated) -> tuple[str, Ends | None]:
 
     try:
         async with asyncio.timeout(PATIENCE), log_ends(where.settings) as ask:
-            return "", await ask([topic.name for topic in TOPICS])
+            ends = await ask([topic.name for topic in TOPICS])
     except (OSError, RuntimeError, TimeoutError):  # every fault of the Kafka client is a RuntimeError
         return f"Kafka at {where.settings.kafka} does not answer; events wait in the event logs", None
+    there = {topic for topic, _ in ends}
+    lost = [topic.name for topic in TOPICS if topic.name not in there]
+    return f"Kafka does not hold {', '.join(lost)}; events wait in the event logs" if lost else "", ends
 
 
 async def _told(where: Operated, name: str, ends: Ends | None) -> Told:
@@ -112,10 +115,18 @@ def _show(kafka: str, told: Sequence[Told]) -> None:
     said = [kafka, *(f"{it.service}: {late}" for it in told for late in it.late)]
     for sentence in filter(None, said):
         console.print(f"[red]✗[/] {escape(sentence)}", soft_wrap=True)
-    for command in dict.fromkeys(command for it in told for command in _commands(it)):
+    for command in _mends(kafka, told):
         console.print(f"  [bold]Mend:[/] {escape(command)}", soft_wrap=True)
     if not any(said):
         console.print("Nothing stands still.")
+
+
+def _mends(kafka: str, told: Sequence[Told]) -> list[str]:
+    """The commands to run, each once. Where no service's log fits any more, Kafka itself was lost: one for all."""
+    if all(it.condition and any(stop.cause == "other_log" for stop in it.condition.stops) for it in told):
+        return ["taiwa republish --all"]
+    commands = ["taiwa doctor"] if kafka else []
+    return list(dict.fromkeys([*commands, *(command for it in told for command in _commands(it))]))
 
 
 def _cells(it: Condition) -> list[str]:

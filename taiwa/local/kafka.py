@@ -76,7 +76,8 @@ class Kafka:
             self._format()
 
     def spawn(self) -> subprocess.Popen[bytes]:
-        """Start the broker on the prepared folder and return at once."""
+        """Start the broker and return at once; a folder that was wiped since is made anew first."""
+        self.prepare()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own binary and settings
                 [*self._java(), "kafka.Kafka", str(self.directory / "server.properties")],
@@ -94,7 +95,6 @@ class Kafka:
         Raises:
             Mendable: the broker ended or did not get ready; the message quotes its last words.
         """
-        self.prepare()
         self.spawn()
         deadline = time.monotonic() + START_SECONDS
         while self.process is not None and self.process.poll() is None and time.monotonic() < deadline:

@@ -27,6 +27,7 @@ from chassis.testing import (
     eventually,
     make_test_database,
 )
+from chassis.topics import delete_topics
 from services.consultations.main import build as build_consultations
 from services.directory.main import build as build_directory
 from services.leaders.main import build as build_leaders
@@ -34,7 +35,9 @@ from services.notifications.main import build as build_notifications
 from services.portal.main import build as build_portal
 from services.trainings.main import build as build_trainings
 from taiwa.cli import app
+from taiwa.cli.environment import worker_connection
 from taiwa.mendable import Mendable
+from taiwa.services import WITH_CLOCK
 from taiwa_contracts.directory import SectionCreatedV1
 from taiwa_contracts.topics import TOPICS
 
@@ -278,3 +281,22 @@ async def test_republishing_is_told_before_it_is_done(hall: TownHall) -> None:
     assert [it["aggregate"].split("/")[0] for it in told[0]["lost"]] == ["section"]
     refused = await hall.run("republish", fails=True)
     assert isinstance(refused.exception, Mendable)
+
+
+async def test_a_topic_that_is_gone_is_told_before_anything_stands_still(hall: TownHall) -> None:
+    await delete_topics(hall.installation.settings, ["consultations.texts"])
+    shown = (await hall.run("status", fails=True)).stdout
+    assert "Kafka does not hold consultations.texts; events wait in the event logs" in shown
+    assert "Mend: taiwa doctor" in shown
+
+
+async def test_a_lost_kafka_is_mended_by_one_command(hall: TownHall) -> None:
+    for service in WITH_CLOCK:
+        async with worker_connection(hall.installation.settings, service) as connection:
+            await connection.execute(
+                "INSERT INTO stops (consumer, scope, topic, partition, reason, command) "
+                "VALUES ('gone', 'stopped', '', -1, 'another cluster', $1)",
+                f"taiwa republish {service}",
+            )
+    shown = (await hall.run("status", fails=True)).stdout
+    assert [line.split("Mend: ")[1] for line in shown.splitlines() if "Mend:" in line] == ["taiwa republish --all"]

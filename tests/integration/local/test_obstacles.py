@@ -20,10 +20,13 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+from chassis.testing import eventually
 from taiwa.cli.application import app
 from taiwa.local import jars, ports, state
+from taiwa.local.kafka import Kafka
 from taiwa.local.state import Run, Running, State, stop_left_over
 from taiwa.mendable import Mendable
+from taiwa.services import WITH_CLOCK
 
 
 def test_a_port_in_use_is_named_with_its_process_and_the_option() -> None:
@@ -181,12 +184,43 @@ def test_a_repository_that_gives_another_file_is_not_trusted(repository: jars.Ja
     assert list((tmp_path / "cache").glob("*.jar")) == []
 
 
-def test_the_installed_command_tells_what_can_be_mended_and_no_traceback(tmp_path: Path) -> None:
+async def test_a_broker_whose_disk_was_wiped_starts_again_empty(tmp_path: Path) -> None:
+    broker = Kafka(tmp_path, ports.free_port(), ports.free_port(), jars.fetch(jars.locked(), jars.folder()))
+    try:
+        broker.start()
+        assert broker.process is not None
+        broker.process.kill()
+        broker.process.wait()
+        shutil.rmtree(tmp_path / "log")
+        broker.spawn()  # as the supervisor does
+        await eventually(broker.ready, timeout=60)
+    finally:
+        broker.stop()
+
+
+def installed(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as it is installed, with nothing of this process's installation."""
     command = Path(sys.executable).with_name("taiwa")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TAIWA_")}
-    told = subprocess.run(
-        [command, "status", "--state", tmp_path], capture_output=True, text=True, env=environment, check=False
-    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TAIWA_")}
+    return subprocess.run([command, *arguments], capture_output=True, text=True, env=kept | environment, check=False)
+
+
+def test_the_installed_command_tells_what_can_be_mended_and_no_traceback(tmp_path: Path) -> None:
+    told = installed("status", "--state", tmp_path)
     assert told.returncode == 1
     assert "Mend: Start it with `taiwa demo`" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_servers_that_do_not_answer_are_told_once_and_in_our_words() -> None:
+    port = str(ports.free_port())
+    passwords = {f"TAIWA_{name.upper()}_DATABASE_PASSWORD": "none" for name in WITH_CLOCK}
+    told = installed(
+        "status",
+        TAIWA_KAFKA=f"{ports.LOOPBACK}:{port}",
+        TAIWA_POSTGRES_HOST=ports.LOOPBACK,
+        TAIWA_POSTGRES_PORT=port,
+        **passwords,
+    )
+    assert told.stdout.count("does not answer; events wait in the event logs") == 1
+    assert (told.returncode, told.stderr) == (1, "")
