@@ -90,7 +90,10 @@ async def kill(ground: Ground, chance: random.Random) -> str:
 async def _arm(ground: Ground, chance: random.Random, place: str, *, freeze: bool) -> tuple[Member, list[Member], int]:
     """Restart a process that passes this place so that it stops there; gives it, its rivals, and at which turn."""
     role = place.partition(".")[0]
-    member = chance.choice(ground.having(role))
+    hosts = ground.having(role)
+    if freeze:  # one that nobody takes over from would only be late
+        hosts = [it for it in hosts if len(ground.having(role, it.service)) > 1]
+    member = chance.choice(hosts)
     rivals = [it for it in ground.having(role, member.service) if it is not member]
     count = chance.choice([1, 1, 2, 5])
     await ground.kill_member(member)

@@ -37,6 +37,7 @@ from tests.chaos.checker import Restored
 from tests.chaos.disks import small_disk
 from tests.chaos.papers import TOPICS
 from tests.chaos.proxy import Proxy
+from tests.mutants import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("clerk", "archive")
@@ -116,8 +117,8 @@ def members() -> list[Member]:
 class Warm:
     """The process from which members are forked."""
 
-    def __init__(self, root: Path = ROOT) -> None:
-        self._root = root
+    def __init__(self, mutant: str = "") -> None:
+        self._mutant = mutant
         self._process: asyncio.subprocess.Process | None = None
         self._started: asyncio.Queue[int] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
@@ -133,8 +134,9 @@ class Warm:
             "tests.chaos.process",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            cwd=self._root,
-            env=environment | {"PYTHONPATH": os.pathsep.join([str(self._root), str(self._root / "contracts")])},
+            cwd=ROOT,
+            env=environment
+            | {VARIABLE: self._mutant, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "contracts")])},
         )
         self._reading = asyncio.create_task(self._read())
 
@@ -366,15 +368,18 @@ async def ground(
     wanted: Sequence[Member] | None = None,
     *,
     topics: Sequence[TopicSpec] = TOPICS,
-    root: Path = ROOT,
+    mutant: str = "",
     small_disks: bool = False,
 ) -> AsyncIterator[Ground]:
-    """Servers, proxies, topics and members (clerk and archive), all started; everything is killed at the end."""
+    """Servers, proxies, topics and members (clerk and archive), all started; everything is killed at the end.
+
+    ``mutant``: the mistake of :mod:`tests.mutants` that every member makes.
+    """
     postgres = Postgres(folder / "postgres", ports.free_port(), durable=True)
     kafka = ProxiedKafka(
         folder / "kafka", ports.free_port(), ports.free_port(), jars.fetch(jars.locked(), jars.folder())
     )
-    to_postgres, to_kafka, warm = Proxy(postgres.port), Proxy(kafka.port), Warm(root)
+    to_postgres, to_kafka, warm = Proxy(postgres.port), Proxy(kafka.port), Warm(mutant)
     await to_postgres.start()
     await to_kafka.start()
     kafka.advertised, kafka.direct = to_kafka.port, ports.free_port()

@@ -22,6 +22,7 @@ from chassis import failpoints
 from chassis.serve import serve
 from chassis.settings import InstallationSettings
 from tests.chaos.catalogue import make
+from tests.mutants import apply_from_environment
 
 
 def stand_still(pid: int, _: int) -> None:
@@ -87,6 +88,7 @@ def main() -> None:
     """Fork on demand until standard input ends, which also happens where the harness dies."""
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of a terminal; the children are ended in order
         signal.signal(number, signal.SIG_IGN)
+    apply_from_environment()
     gc.collect()
     gc.freeze()
     ended, wake = os.pipe()
