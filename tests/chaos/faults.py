@@ -119,6 +119,7 @@ async def die_at(ground: Ground, chance: random.Random, place: str, seconds: flo
     await _all_up(ground, [member, *rivals])
     if not reached:
         raise NotReachedError(f"{member.name} did not pass {place}:{count}")
+    ground.hit[place] += 1
     return f"{member.name} at {place}:{count}"
 
 
@@ -135,15 +136,14 @@ async def freeze_at(ground: Ground, chance: random.Random, place: str, seconds: 
         await ground.kill_member(member)
         await ground.start_member(member)
         raise NotReachedError(f"{member.name} did not pass {place}:{count}")
+    ground.hit[place] += 1
     return f"{member.name} at {place}:{count} for {PAST_TAKEOVER:.0f} s"
 
 
 def _next_place(ground: Ground, chance: random.Random) -> str:
-    """One of the places that were aimed at least often."""
-    fewest = min(ground.visited[place] for place in FAILPOINTS)
-    place = chance.choice([place for place in FAILPOINTS if ground.visited[place] == fewest])
-    ground.visited[place] += 1
-    return place
+    """One of the places that were hit least often: one that was missed is aimed at again."""
+    fewest = min(ground.hit[place] for place in FAILPOINTS)
+    return chance.choice([place for place in FAILPOINTS if ground.hit[place] == fewest])
 
 
 @fault("failpoint", "a process dies at a named place of its loop")

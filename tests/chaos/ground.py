@@ -188,8 +188,8 @@ class Ground:
     watching: asyncio.Task[None] | None = None
     small_disks: bool = False
     """Whether the servers' disks can be filled up."""
-    visited: Counter[str] = field(default_factory=Counter)
-    """How often each named place was aimed at, so that none is forgotten."""
+    hit: Counter[str] = field(default_factory=Counter)
+    """How often somebody died or stood still at each named place, so that none is forgotten."""
     restores: list[Restored] = field(default_factory=list)
     """What the clerk's database lost by definition."""
 

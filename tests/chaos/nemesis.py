@@ -18,7 +18,7 @@ from typing import Any
 from chassis.clocks import machine_now, monotonic
 from tests.chaos.checker import KINDS, Anomaly, Evidence, check, upper_bound
 from tests.chaos.evidence import behind, collect, leftovers
-from tests.chaos.faults import FAULTS, STEP_CLOCK, NotReachedError, die_at, freeze_at
+from tests.chaos.faults import FAILPOINTS, FAULTS, STEP_CLOCK, NotReachedError, die_at, freeze_at
 from tests.chaos.ground import SERVICES, Ground
 from tests.chaos.history import History, operations
 from tests.chaos.load import Load
@@ -38,6 +38,7 @@ class Summary:
     seconds: float
     faults: Counter[str] = field(default_factory=Counter)
     not_reached: Counter[str] = field(default_factory=Counter)
+    places: Counter[str] = field(default_factory=Counter)
     acknowledged: int = 0
     unknown: int = 0
     repeated: int = 0
@@ -64,6 +65,7 @@ class Summary:
             "seconds": round(self.seconds, 1),
             "faults": dict(self.faults),
             "not_reached": dict(self.not_reached),
+            "places": dict(self.places),
             "acknowledged": self.acknowledged,
             "unknown": self.unknown,
             "repeated": self.repeated,
@@ -207,6 +209,7 @@ async def chaos(
     summary.rest_seconds = monotonic() - at_rest
     evidence, summary.anomalies = await judge(ground, load, history, nemesis.broken + ([late] if late else []))
     summary.seconds = ground.seconds()
+    summary.places = ground.hit
     summary.acknowledged, summary.unknown = load.acknowledged, load.unknown
     summary.repeated = sum(each.attempts - 1 for each in evidence.operations if each.attempts > 1)
     summary.events = len(evidence.clerk_log) + len(evidence.archive_log)
@@ -231,6 +234,8 @@ def table(summary: Summary, *, shown: int = 20) -> str:
     lines += [f"  {name:<18} {many:>5} not reached" for name, many in sorted(summary.not_reached.items())]
     total = sum(summary.faults.values())
     lines.append(f"  {'faults':<18} {total:>5}")
+    missed = [place for place in FAILPOINTS if not summary.places[place]]
+    lines.append(f"named places: {len(FAILPOINTS) - len(missed)} of {len(FAILPOINTS)}, not: {', '.join(missed) or '-'}")
     lines.append("  ".join(f"{kind} {many}" for kind, many in summary.counts.items()))
     lines.append(
         f"95 % upper bound of an unseen fault's rate: {upper_bound(summary.events):.2g} per event, "
