@@ -15,6 +15,7 @@ from rich.table import Table
 
 from taiwa.cli.application import JsonOption, StateOption, app, print_json
 from taiwa.cli.environment import Operated, operated, service_password, worker_connection
+from taiwa.cli.fitting import mend_of, relay_fits, topics_fit
 from taiwa.local.doctor import Finding, examine
 from taiwa.local.environment import DEFAULT_PORTS
 from taiwa.local.state import State
@@ -81,17 +82,8 @@ async def _kafka(where: Operated) -> str:
 
 
 async def _topics(where: Operated) -> str:
-    from chassis.kafka import SILENT  # noqa: PLC0415 - as above
-    from chassis.topics import TopicSpec, verify_topics  # noqa: PLC0415 - as above
-
-    specs = [TopicSpec(topic.name, topic.compacted) for topic in TOPICS]
-    try:
-        problems = await asyncio.wait_for(verify_topics(where.settings, specs), 15)
-    except SILENT as fault:
-        raise Mendable("They cannot be looked at: Kafka does not answer.", "Start it.") from fault
-    if problems:
-        raise Mendable("; ".join(problems), _mend_of(problems[0], "Set what is named with kafka-configs."))
-    return f"{len(specs)}, as declared"
+    await topics_fit(where)
+    return f"{len(TOPICS)}, as declared"
 
 
 async def _disk(where: Operated) -> str:
@@ -126,7 +118,7 @@ async def _database(where: Operated, service: str) -> str:
     finally:
         await database.close()
     if problem:
-        raise Mendable(problem, _mend_of(problem, "Do what it says."))
+        raise Mendable(problem, mend_of(problem, "Do what it says."))
     return "answers, keeps what it commits, tells our time"
 
 
@@ -139,33 +131,12 @@ async def _tables(where: Operated, service: str) -> str:
     done = {row["name"]: row["checksum"] for row in rows}
     problem = migration_problem(service, done, wanted_migrations(service, migrations_of(service)))
     if problem:
-        raise Mendable(problem, _mend_of(problem, f"taiwa migrate {service}"))
+        raise Mendable(problem, mend_of(problem, problem.rpartition("; ")[2]))
     return f"{len(done)} migrations, as this version knows them"
 
 
 async def _relay(where: Operated, service: str) -> str:
-    """Whether log and topics belong together: no foreign cluster, no restored database."""
-    from chassis.kafka import SILENT, cluster_id  # noqa: PLC0415 - as above
-    from chassis.relay.fitting import misfit  # noqa: PLC0415 - as above
-    from chassis.relay.log import system_identifier  # noqa: PLC0415 - as above
-
-    topics = [topic.name for topic in TOPICS if topic.name.startswith(f"{service}.") and not topic.compacted]
-    republish, rebase = f"taiwa republish {service}", f"taiwa relay rebase {service}"
-    try:
-        async with worker_connection(where.settings, service) as connection:
-            place = await connection.fetchrow("SELECT system_identifier, cluster_id FROM relay_place")
-            if place is not None and place["system_identifier"] != await system_identifier(connection):
-                raise Mendable("The database was restored into another PostgreSQL.", rebase)
-            if place is not None and place["cluster_id"] != await cluster_id(where.settings):
-                raise Mendable(
-                    "Kafka is another cluster than the one this log was published to.",
-                    f"{republish} where its topics are empty, {rebase} where they were carried over",
-                )
-            problem = await misfit(connection, where.settings, topics)
-    except SILENT as fault:
-        raise Mendable("It cannot be compared with Kafka, which does not answer.", "Start it.") from fault
-    if problem:
-        raise Mendable(problem, republish)
+    await relay_fits(where, service)
     return "log and topics belong together"
 
 
@@ -194,11 +165,6 @@ async def _consumer(where: Operated, service: str) -> str:
             f"taiwa rebuild {rebuilds[0]}, or with --abandon",
         )
     return "nothing stands still, no dead letter"
-
-
-def _mend_of(problem: str, otherwise: str) -> str:
-    """The command a sentence names, if it names one."""
-    return next((problem.rpartition(mark)[2].strip("`") for mark in ("run: ", "run ") if mark in problem), otherwise)
 
 
 async def _answers(service: str) -> str:

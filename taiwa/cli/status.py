@@ -15,6 +15,8 @@ from rich.table import Column, Table
 
 from taiwa.cli.application import JsonOption, StateOption, app, print_json
 from taiwa.cli.environment import Operated, operated, worker_connection
+from taiwa.cli.fitting import relay_fits, topics_fit
+from taiwa.mendable import Mendable
 from taiwa.services import WITH_CLOCK
 from taiwa_contracts.topics import TOPICS
 
@@ -35,11 +37,15 @@ class Told:
     service: str
     condition: Condition | None
     fault: str = ""
+    unfit: Mendable | None = None
+    """Why its relay stands still, where its log and Kafka's topics do not belong together."""
 
     @property
     def late(self) -> list[str]:
         """What stands still or waits too long."""
-        return [self.fault] if self.condition is None else self.condition.late
+        if self.condition is None:
+            return [self.fault]
+        return [*([f"its relay stands still: {self.unfit.problem}"] if self.unfit else []), *self.condition.late]
 
 
 @app.command()
@@ -66,11 +72,12 @@ async def _ends(where: Operated) -> tuple[str, Ends | None]:
     try:
         async with asyncio.timeout(PATIENCE), log_ends(where.settings) as ask:
             ends = await ask([topic.name for topic in TOPICS])
+        await topics_fit(where)
     except (OSError, RuntimeError, TimeoutError):  # every fault of the Kafka client is a RuntimeError
         return f"Kafka at {where.settings.kafka} does not answer; events wait in the event logs", None
-    there = {topic for topic, _ in ends}
-    lost = [topic.name for topic in TOPICS if topic.name not in there]
-    return f"Kafka does not hold {', '.join(lost)}; events wait in the event logs" if lost else "", ends
+    except Mendable as lack:
+        return f"Kafka's topics are not as declared: {lack.problem}", ends
+    return "", ends
 
 
 async def _told(where: Operated, name: str, ends: Ends | None) -> Told:
@@ -81,9 +88,18 @@ async def _told(where: Operated, name: str, ends: Ends | None) -> Told:
     try:
         async with asyncio.timeout(PATIENCE), worker_connection(where.settings, name) as connection:
             now = await civil_now(connection, where.settings)
-            return Told(name, await condition(connection, name, civil_now=now, ends=ends))
+            found = await condition(connection, name, civil_now=now, ends=ends)
+            return Told(name, found, unfit=await _unfit(where, name) if ends else None)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         return Told(name, None, f"its database does not answer: {fault!r}")
+
+
+async def _unfit(where: Operated, name: str) -> Mendable | None:
+    try:
+        await relay_fits(where, name)
+    except Mendable as lack:
+        return lack
+    return None
 
 
 async def civil_now(connection: Connection, settings: InstallationSettings) -> datetime:
@@ -101,7 +117,7 @@ def _as_json(it: Told) -> dict[str, Any]:
 
     if it.condition is None:
         return {"service": it.service, "well": False, "late": it.late}
-    return as_json(it.condition)
+    return {**as_json(it.condition), "well": not it.late, "late": it.late}
 
 
 def _show(kafka: str, told: Sequence[Told]) -> None:
@@ -123,10 +139,16 @@ def _show(kafka: str, told: Sequence[Told]) -> None:
 
 def _mends(kafka: str, told: Sequence[Told]) -> list[str]:
     """The commands to run, each once. Where no service's log fits any more, Kafka itself was lost: one for all."""
-    if all(it.condition and any(stop.cause == "other_log" for stop in it.condition.stops) for it in told):
+    if all(_says_another(it) for it in told):
         return ["taiwa republish --all"]
     commands = ["taiwa doctor"] if kafka else []
     return list(dict.fromkeys([*commands, *(command for it in told for command in _commands(it))]))
+
+
+def _says_another(it: Told) -> bool:
+    """Whether the service's relay or consumer was given a log that it does not know."""
+    relay = it.unfit is not None and it.unfit.mend.startswith("taiwa republish")
+    return relay or (it.condition is not None and any(stop.cause == "other_log" for stop in it.condition.stops))
 
 
 def _cells(it: Condition) -> list[str]:
@@ -156,7 +178,8 @@ def mend(service: str, stop: Standing) -> str:
 def _commands(it: Told) -> list[str]:
     if it.condition is None:
         return ["taiwa doctor"]
-    commands = [mend(it.service, stop) for stop in it.condition.stops]
+    commands = [it.unfit.mend] if it.unfit else []
+    commands += [mend(it.service, stop) for stop in it.condition.stops]
     if it.condition.letters.get("dead") and not any("dead-letters" in each for each in commands):
         commands.append(f"taiwa dead-letters list --service {it.service}")
     return commands or (["taiwa doctor"] if it.late else [])
