@@ -84,6 +84,9 @@ class InstallationSettings(Settings):
     log_format: Literal["json", "text"] = "json"
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP endpoint; none: spans stay in the process")
     bind_host: str = "127.0.0.1"
+    several_towns: bool = Field(
+        default=False, description="what all towns share is let go on by the operator, not by a town's administrator"
+    )
 
     def refuse_simulation_in_production(self) -> None:
         """Raise when the simulated clock is asked for in production.

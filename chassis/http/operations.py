@@ -34,7 +34,7 @@ from chassis.operations.acts import Act, Operator
 from chassis.operations.difference import State, difference
 from chassis.operations.letters import Choice
 from chassis.operations.stops import Cause
-from chassis.refusals import NotFound
+from chassis.refusals import NotFound, Refusal
 from chassis.service import Service
 from chassis.transaction import Transaction
 
@@ -236,6 +236,15 @@ class Acted(BaseModel):
     more: bool = Field(default=False, description="there are more; ask again")
 
 
+class StopOfAllTowns(Refusal):
+    """A consumer reads the records of every town; where there are several, no one of them speaks for the others."""
+
+    code = "operations.stop_of_all_towns"
+    status = 403
+    ja = "この受け手はすべての団体に共通です。再開は、保守の担当に頼んでください。"
+    en = "All towns share this consumer; its operator lets it go on: taiwa dead-letters resume."
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The worker's database, for one administrator of one municipality."""
@@ -251,6 +260,11 @@ class Desk:
         async with self.database.scoped(self.caller.municipality, read_only=read_only) as connection:
             clock = await self.database.civil_clock(connection)
             yield View(connection, self.caller.municipality, clock.now())
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether what stands still is this town's alone."""
+        return not self.service.settings.installation.several_towns
 
     @property
     def operator(self) -> Operator:
@@ -291,7 +305,8 @@ async def work_items(worker: Database, service: Service, caller: Caller) -> list
         return []
     async with worker.scoped(caller.municipality, read_only=True) as connection:
         dead = (await letters.counted(connection, caller.municipality)).get("dead")
-        still = await stops.every(connection)
+        several = service.settings.installation.several_towns
+        still = [] if several else await stops.every(connection)
     items = []
     if dead is not None:
         items.append(
@@ -330,7 +345,7 @@ async def standing_still(desk: Administrator) -> StandingShown:
             service=desk.service.name,
             as_of=machine_now(),
             checks=checks,
-            stops=[_stop(it) for it in await stops.every(connection)],
+            stops=[_stop(it, may_resume=desk.may_resume) for it in await stops.every(connection)],
             letters=[
                 LettersCounted(kind=kind, letters=count, since=since)
                 for kind, (count, since) in (await letters.counted(connection, municipality)).items()
@@ -440,6 +455,8 @@ async def discard(letter_id: UUID, body: Discard, desk: Administrator, runner: C
 @router.post("/stops/resume", response_model=Acted)
 async def resume(body: Resume, desk: Administrator, runner: Commands) -> Response:
     """Let a consumer, a partition or a key that stands still be tried again. Going on already is no mistake."""
+    if not desk.may_resume:
+        raise StopOfAllTowns
 
     async def use_case(tx: Transaction) -> Acted:
         partition = -1 if body.partition is None else body.partition
@@ -493,7 +510,7 @@ def _known(shape: type[BaseModel], row: asyncpg.Record) -> dict[str, Any]:
     return {name: row[name] for name in shape.model_fields if name in row}
 
 
-def _stop(it: stops.Standing) -> StopShown:
+def _stop(it: stops.Standing, *, may_resume: bool) -> StopShown:
     return StopShown(
         consumer=it.consumer,
         scope=it.scope,
@@ -501,7 +518,7 @@ def _stop(it: stops.Standing) -> StopShown:
         partition=it.partition if it.partition >= 0 else None,
         cause=it.cause,
         since=it.since,
-        resumable=it.resumable,
+        resumable=it.resumable and may_resume,
     )
 
 

@@ -94,7 +94,7 @@ def _environment() -> Environment:
         ROLES=wording.ROLES,
         DESKS=wording.DESKS,
         SOURCES=wording.SOURCES,
-        CAUSES=troubles.CAUSES,
+        why_stopped=troubles.why_stopped,
         SCOPES=troubles.SCOPES,
         why=troubles.why,
     )

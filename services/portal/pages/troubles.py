@@ -173,6 +173,15 @@ CAUSES: Mapping[str, Why] = {
 }
 """Why a consumer, a partition or a key stands still."""
 
+_SHARED = "すべての団体に共通の受け手です。再開は、保守の担当に頼んでください。知らせはなくなっていません。"
+
+
+def why_stopped(it: queries.ServiceStop) -> Why:
+    """Why something stands still, and what this visitor can do about it."""
+    cause = CAUSES.get(it.cause, CAUSES["fault"])
+    return cause if it.resumable or it.cause == "other_log" else Why(cause.what, _SHARED)
+
+
 SCOPES: Mapping[str, str] = {"stopped": "すべて", "paused": "一部", "blocked": "一部"}
 
 CHECKS: Mapping[str, Why] = {
@@ -226,8 +235,7 @@ def _down(service: str) -> Halted:
 
 
 def _stop(service: str, it: queries.ServiceStop) -> Halted:
-    cause = CAUSES.get(it.cause, CAUSES["fault"])
-    return Halted("bad", "pause", "止まっています", service, cause, it.since, stop=it)
+    return Halted("bad", "pause", "止まっています", service, why_stopped(it), it.since, stop=it)
 
 
 def _letters(service: str, standing: queries.Standing) -> list[Halted]:

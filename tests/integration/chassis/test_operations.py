@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from chassis.clocks import machine_now
+from chassis.http.operations import work_items
 from chassis.service import Service
 from chassis.testing import MIDORI, OTHER_TOWN, Installation, Running, eventually, running
 from tests.integration.chassis import archive
@@ -21,6 +22,11 @@ TYPE = NotePostedV1.TYPE
 
 def build(settings: archive.ArchiveSettings) -> Service:
     return archive.build(settings)
+
+
+def build_for_several_towns(settings: archive.ArchiveSettings) -> Service:
+    shared = settings.installation.model_copy(update={"several_towns": True})
+    return archive.build(settings.model_copy(update={"installation": shared}))
 
 
 @pytest.fixture
@@ -234,6 +240,22 @@ async def test_what_stands_still_is_told_with_its_cause_but_not_with_what_it_quo
     assert (await client.post("/operations/stops/resume", json=body)).json()["count"] == 0
     assert (await client.get("/operations/standing")).json()["stops"] == []
     assert await acts(kept) == [("resumed", "直しました")]
+
+
+async def test_where_several_towns_share_a_consumer_only_the_operator_lets_it_go_on(installation: Installation) -> None:
+    async with running(build_for_several_towns, installation, roles=("api",)) as it:
+        async with it.worker.scoped("*") as connection:
+            await connection.execute(
+                "INSERT INTO stops (consumer, scope, topic, partition, reason, command) "
+                "VALUES ('archive', 'stopped', '', -1, 'most events fail', 'taiwa dead-letters list')"
+            )
+        client = administrator(it)
+        (stop,) = (await client.get("/operations/standing")).json()["stops"]
+        assert (stop["cause"], stop["resumable"]) == ("most_fail", False)
+        assert await work_items(it.worker, it.service, it.caller("admin")) == []
+        refused = await client.post("/operations/stops/resume", json={"consumer": "archive"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "operations.stop_of_all_towns")
+        assert len((await client.get("/operations/standing")).json()["stops"]) == 1
 
 
 async def test_events_that_wait_for_the_relay_are_counted_for_their_town_only(kept: Running) -> None:

@@ -57,6 +57,15 @@ def test_a_stop_can_be_let_go_on_and_hides_what_its_loop_says_of_it() -> None:
     assert "再開する" in shown.why.mend
 
 
+def test_a_stop_that_all_towns_share_is_for_the_operator() -> None:
+    stop = queries.ServiceStop(
+        consumer="leaders", scope="stopped", topic=None, partition=None, cause="most_fail", since=NOW, resumable=False
+    )
+    (shown,) = found(stops=[stop])
+    assert "保守の担当" in shown.why.mend
+    assert "「再開する」" not in shown.why.mend
+
+
 def test_what_waits_longer_than_it_should_is_late_and_what_does_not_is_not() -> None:
     assert found(unpublished=3, unpublished_since=NOW - timedelta(seconds=2)) == []
     (late,) = found(unpublished=3, unpublished_since=NOW - timedelta(minutes=4))
