@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from chassis.auth import Caller
 from chassis.http import Page, Target, View, WorkItem, page_of
-from chassis.http.paging import CursorInvalid, PageRequest
+from chassis.http.paging import PageRequest
 from services.consultations import domain, repository
 from services.consultations.domain import Consultation, Party, State
 from taiwa_contracts.consultations import Desk
@@ -277,7 +277,7 @@ async def list_consultations(
 ) -> Page[ConsultationSummary]:
     """Cases the caller may know of, the newest first; those outside the desks see their own only."""
     party = party_of(caller)
-    opened_at, last_id = _after(paging)
+    opened_at, last_id = paging.last(datetime.fromisoformat, UUID) or (None, None)
     rows = await view.connection.fetch(
         _LIST,
         view.municipality,
@@ -439,16 +439,6 @@ def _work_item(it: Consultation, caller: Caller, *, asker: str, now: datetime) -
         since=it.changed_at,
         target=Target(kind="consultation", id=str(it.consultation_id)),
     )
-
-
-def _after(paging: PageRequest) -> tuple[datetime | None, UUID | None]:
-    if paging.after is None:
-        return None, None
-    try:
-        opened_at, consultation_id = paging.after
-        return datetime.fromisoformat(opened_at), UUID(consultation_id)
-    except ValueError as error:
-        raise CursorInvalid from error
 
 
 def _member(names: dict[UUID, str], person_id: UUID) -> Member:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from chassis.auth import Caller
 from chassis.http import Page, Target, View, WorkItem, page_of
-from chassis.http.paging import CursorInvalid, PageRequest
+from chassis.http.paging import PageRequest
 from chassis.transaction import Connection
 from services.notifications.domain import State
 from services.notifications.templates import UNKNOWN_PERSON, Names, Rendered, render
@@ -234,7 +234,7 @@ async def known_names(
 
 async def inbox(view: View, person_id: UUID, paging: PageRequest, *, unread: bool) -> Page[InboxItem]:
     """A person's notices, the newest first, as they read with today's names."""
-    created_at, last_id = _after(paging)
+    created_at, last_id = paging.last(datetime.fromisoformat, UUID) or (None, None)
     rows = await view.connection.fetch(
         _INBOX, view.municipality, person_id, unread, created_at, last_id, paging.limit + 1
     )
@@ -270,7 +270,7 @@ async def deliveries(
 
     Of what failed only what needs a hand, a person without an address once; all of it if ``acknowledged``.
     """
-    place = (*_after(paging), paging.limit + 1)
+    place = (*(paging.last(datetime.fromisoformat, UUID) or (None, None)), paging.limit + 1)
     if state == "failed" and not acknowledged:
         rows = await view.connection.fetch(_TO_MEND, view.municipality, channel, *place)
     else:
@@ -386,13 +386,3 @@ def _target(row: asyncpg.Record) -> Target:
 
 def _place(row: asyncpg.Record) -> tuple[str, UUID]:
     return row["created_at"].isoformat(), row["delivery_id"]
-
-
-def _after(paging: PageRequest) -> tuple[datetime | None, UUID | None]:
-    if paging.after is None:
-        return None, None
-    try:
-        created_at, delivery_id = paging.after
-        return datetime.fromisoformat(created_at), UUID(delivery_id)
-    except ValueError as error:
-        raise CursorInvalid from error

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from chassis.auth import Caller
 from chassis.http import Page, Target, View, WorkItem, page_of
-from chassis.http.paging import CursorInvalid, PageRequest
+from chassis.http.paging import PageRequest
 from services.trainings.domain import ProgrammeUnknown, Source
 
 SEES_ALL = ("hr", "it_policy")
@@ -143,22 +143,12 @@ async def completions(
 ) -> Page[CompletionView]:
     """Completions, the newest first; who is of no desk sees the own ones."""
     only = None if caller.has(*SEES_ALL) else caller.person_id
-    day, completion_id = _after(paging)
+    day, completion_id = paging.last(date.fromisoformat, UUID) or (None, None)
     rows = await view.connection.fetch(
         _COMPLETIONS, view.municipality, only, programme_id, person_id, day, completion_id, paging.limit + 1
     )
     page, cursor = page_of(rows, paging, lambda row: (row["completed_on"], row["completion_id"]))
     return Page[CompletionView](items=[CompletionView(**dict(row)) for row in page], next_cursor=cursor)
-
-
-def _after(paging: PageRequest) -> tuple[date | None, UUID | None]:
-    if paging.after is None:
-        return None, None
-    try:
-        day, completion_id = paging.after
-        return date.fromisoformat(day), UUID(completion_id)
-    except ValueError as error:
-        raise CursorInvalid from error
 
 
 _TO_LEARN = """

@@ -10,7 +10,7 @@ import asyncpg
 from pydantic import BaseModel, Field
 
 from chassis.http import Page, View, page_of
-from chassis.http.paging import CursorInvalid, PageRequest
+from chassis.http.paging import PageRequest
 from chassis.refusals import NotFound
 from services.leaders.queries.parts import DecisionView, DeputyView
 
@@ -112,7 +112,7 @@ ORDER BY it.fiscal_year DESC, it.appointment_id LIMIT $9
 
 async def appointments(view: View, wanted: Wanted, paging: PageRequest) -> Page[AppointmentView]:
     """Appointments, the newest fiscal year first."""
-    year, appointment_id = _after(paging)
+    year, appointment_id = paging.last(int, UUID) or (None, None)
     rows = await view.connection.fetch(
         _LIST,
         view.municipality,
@@ -127,16 +127,6 @@ async def appointments(view: View, wanted: Wanted, paging: PageRequest) -> Page[
     )
     page, cursor = page_of(rows, paging, lambda row: (row["fiscal_year"], row["appointment_id"]))
     return Page[AppointmentView](items=[AppointmentView(**_fields(row)) for row in page], next_cursor=cursor)
-
-
-def _after(paging: PageRequest) -> tuple[int | None, UUID | None]:
-    if paging.after is None:
-        return None, None
-    try:
-        year, appointment_id = paging.after
-        return int(year), UUID(appointment_id)
-    except ValueError as error:
-        raise CursorInvalid from error
 
 
 def _fields(row: asyncpg.Record) -> dict[str, object]:
