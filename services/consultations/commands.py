@@ -8,8 +8,11 @@ from uuid import UUID
 
 from chassis.calendar import fiscal_year_of
 from chassis.transaction import Transaction, new_id
-from services.consultations import domain, repository
-from services.consultations.domain import Category, Consultation, NoSection, Party
+from services.consultations import repository
+from services.consultations.domain import consultation as domain
+from services.consultations.domain.consultation import Consultation, Party
+from services.consultations.domain.refusals import NoSection
+from services.consultations.domain.routing import Category, categories_of, route
 from taiwa_contracts.consultations import (
     ConsultationAnsweredV1,
     ConsultationAssignedV1,
@@ -86,7 +89,7 @@ async def open_consultation(tx: Transaction, command: OpenConsultation) -> UUID:
     if section_id is None:
         raise NoSection
     own = await repository.own_categories(tx.connection, tx.municipality)
-    category = domain.route(domain.categories_of(own), command.category)
+    category = route(categories_of(own), command.category)
     calendar = await repository.calendar_of(tx.connection, tx.municipality)
     due_at = calendar.answer_due(tx.now)
     fiscal_year = fiscal_year_of(tx.today)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from chassis.civil_clock import civil_clock_projection
 from chassis.service import Projection, Service, StateSource
-from services.consultations import projections, queries, repository, routes
+from services.consultations import projections, repository, routes
+from services.consultations.queries.work import work_items
 from services.consultations.settings import ConsultationsSettings
 from taiwa_contracts.consultations import (
     ConsultationAnsweredV1,
@@ -76,5 +77,5 @@ def build(settings: ConsultationsSettings | None = None) -> Service:
             Projection("consultations.calendars", (CalendarChangedV1,), projections.apply_calendars),
         ),
         states=(StateSource(ConsultationTextV1, repository.read_texts),),
-        work_items=queries.work_items,
+        work_items=work_items,
     )

@@ -15,7 +15,7 @@ from uuid import UUID
 from chassis.periods import standing, superseded
 from chassis.service import Received
 from chassis.transaction import Connection
-from services.consultations.domain import DESKS
+from services.consultations.domain.routing import DESKS
 from taiwa_contracts.directory import (
     CalendarChangedV1,
     PersonStateV1,

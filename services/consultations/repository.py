@@ -10,7 +10,9 @@ from uuid import UUID
 from chassis.refusals import ConcurrentChange
 from chassis.service import Key
 from chassis.transaction import Connection
-from services.consultations.domain import DESKS, Calendar, Category, Consultation
+from services.consultations.domain.calendar import Calendar
+from services.consultations.domain.consultation import Consultation
+from services.consultations.domain.routing import DESKS, Category
 from taiwa_contracts.consultations import ConsultationTextV1, Desk
 
 COLUMNS = ", ".join(field.name for field in fields(Consultation))

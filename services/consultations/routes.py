@@ -12,16 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 from chassis.auth import Caller
 from chassis.http import Commands, Page, Paging, View, Views, allow, anybody
 from chassis.transaction import Transaction
-from services.consultations import commands, queries
-from services.consultations.domain import EntryKind, State
-from services.consultations.queries import (
-    CategoryView,
-    ConsultationSummary,
-    ConsultationView,
-    DeskView,
-    LeaderView,
-    party_of,
-)
+from services.consultations import commands
+from services.consultations.domain.consultation import EntryKind, State
+from services.consultations.queries import case, listing, routing, terms
+from services.consultations.queries.case import ConsultationView
+from services.consultations.queries.listing import ConsultationSummary
+from services.consultations.queries.people import party_of
+from services.consultations.queries.routing import CategoryView, DeskView
+from services.consultations.queries.terms import LeaderView
 from taiwa_contracts.consultations import Desk
 
 router = APIRouter(tags=["consultations"])
@@ -85,7 +83,7 @@ class CategoryBody(_Body):
 async def categories(caller: Anybody, views: Views) -> list[CategoryView]:
     """What a consultation can be about, in order."""
     async with views.of(caller) as view:
-        return await queries.categories(view)
+        return await routing.categories(view)
 
 
 @router.put("/categories/{code}", response_model=list[CategoryView])
@@ -99,7 +97,7 @@ async def change_category(
 
     async def change(tx: Transaction) -> _Categories:
         await commands.change_category(tx, commands.ChangeCategory(code, body.label, body.desk))
-        return _Categories(await queries.categories(_view(tx)))
+        return _Categories(await routing.categories(_view(tx)))
 
     return await runner.run(caller, change)
 
@@ -108,7 +106,7 @@ async def change_category(
 async def desks(caller: OfADesk, views: Views) -> list[DeskView]:
     """Both desks and who belongs to them today."""
     async with views.of(caller) as view:
-        return await queries.desks(view)
+        return await routing.desks(view)
 
 
 @router.get("/consultations")
@@ -123,7 +121,7 @@ async def list_consultations(
 ) -> Page[ConsultationSummary]:
     """Consultations, the newest first. The desks see all of them, everybody else their own."""
     async with views.of(caller) as view:
-        return await queries.list_consultations(view, caller, paging, mine=mine, desk=desk, state=state)
+        return await listing.list_consultations(view, caller, paging, mine=mine, desk=desk, state=state)
 
 
 @router.post("/consultations", status_code=201, response_model=ConsultationView)
@@ -133,7 +131,7 @@ async def open_consultation(body: OpenBody, caller: Anybody, runner: Commands) -
     async def ask(tx: Transaction) -> ConsultationView:
         command = commands.OpenConsultation(party_of(caller), caller.section_id, body.title, body.body, body.category)
         opened = await commands.open_consultation(tx, command)
-        return await queries.consultation(_view(tx), caller, opened)
+        return await case.consultation(_view(tx), caller, opened)
 
     return await runner.run(caller, ask, status=201)
 
@@ -142,7 +140,7 @@ async def open_consultation(body: OpenBody, caller: Anybody, runner: Commands) -
 async def consultation(consultation_id: UUID, caller: Anybody, views: Views) -> ConsultationView:
     """One consultation with its entries. For anybody but its requester and the desks there is none."""
     async with views.of(caller) as view:
-        return await queries.consultation(view, caller, consultation_id)
+        return await case.consultation(view, caller, consultation_id)
 
 
 @router.post("/consultations/{consultation_id}/assignment", response_model=ConsultationView)
@@ -197,7 +195,7 @@ async def leaders(
 ) -> list[LeaderView]:
     """Who leads which section today, as this service knows it from the leaders' events."""
     async with views.of(caller) as view:
-        return await queries.leaders(view, section_id)
+        return await terms.leaders(view, section_id)
 
 
 def _view(tx: Transaction) -> View:
@@ -211,6 +209,6 @@ def _then_shown(
 
     async def run(tx: Transaction) -> ConsultationView:
         await use_case(tx)
-        return await queries.consultation(_view(tx), caller, consultation_id)
+        return await case.consultation(_view(tx), caller, consultation_id)
 
     return run

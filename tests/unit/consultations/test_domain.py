@@ -7,8 +7,20 @@ import pytest
 
 from chassis.calendar import TOKYO
 from chassis.refusals import ConcurrentChange, NotFound, Refusal
-from services.consultations import domain
-from services.consultations.domain import Calendar, Category, Consultation, Party
+from services.consultations.domain import consultation as domain
+from services.consultations.domain.calendar import Calendar
+from services.consultations.domain.consultation import Consultation, Party
+from services.consultations.domain.refusals import (
+    AlreadyAssigned,
+    AlreadyResolved,
+    NotOfADesk,
+    NotResolved,
+    NotTheDesk,
+    NotTheRequester,
+    OwnConsultation,
+    UnknownCategory,
+)
+from services.consultations.domain.routing import DEFAULT_CATEGORIES, DESKS, Category, categories_of, route
 
 MONDAY = datetime(2026, 6, 8, 9, 5, tzinfo=TOKYO)
 CALENDAR = Calendar()
@@ -19,7 +31,7 @@ def requester() -> Party:
 
 
 def of_desk(*desks: str) -> Party:
-    return Party(uuid4(), frozenset(desk for desk in domain.DESKS if desk in desks))
+    return Party(uuid4(), frozenset(desk for desk in DESKS if desk in desks))
 
 
 def opened(by: Party, **changes: object) -> Consultation:
@@ -71,26 +83,26 @@ def test_a_number_names_the_fiscal_year_by_its_era() -> None:
 
 
 def test_the_category_decides_the_desk() -> None:
-    categories = domain.categories_of([])
-    assert domain.route(categories, "trainings").desk == "hr"
-    assert domain.route(categories, "security").desk == "it_policy"
+    categories = categories_of([])
+    assert route(categories, "trainings").desk == "hr"
+    assert route(categories, "security").desk == "it_policy"
 
 
 def test_without_a_category_it_goes_to_it_policy() -> None:
-    assert domain.route(domain.categories_of([]), None).desk == "it_policy"
+    assert route(categories_of([]), None).desk == "it_policy"
 
 
 def test_a_town_changes_and_adds_categories() -> None:
     own = [Category("security", "情報セキュリティ", "hr"), Category("open_data", "オープンデータ", "it_policy")]
-    categories = domain.categories_of(own)
-    assert domain.route(categories, "security") == own[0]
+    categories = categories_of(own)
+    assert route(categories, "security") == own[0]
     assert categories[-1] == own[1]
-    assert len(categories) == len(domain.DEFAULT_CATEGORIES) + 1
+    assert len(categories) == len(DEFAULT_CATEGORIES) + 1
 
 
 def test_an_unknown_category_is_refused() -> None:
-    with pytest.raises(domain.UnknownCategory):
-        domain.route(domain.categories_of([]), "weather")
+    with pytest.raises(UnknownCategory):
+        route(categories_of([]), "weather")
 
 
 def test_others_do_not_know_of_a_case() -> None:
@@ -137,26 +149,26 @@ def test_an_owner_of_both_desks_leaves_the_case_where_it_is() -> None:
 
 
 def test_only_members_of_a_desk_own_a_case() -> None:
-    with pytest.raises(domain.NotOfADesk):
+    with pytest.raises(NotOfADesk):
         domain.assign(opened(requester()), of_desk("hr"), Party(uuid4()), MONDAY)
 
 
 def test_a_requester_assigns_nobody() -> None:
     by = requester()
-    with pytest.raises(domain.NotTheDesk):
+    with pytest.raises(NotTheDesk):
         domain.assign(opened(by), by, of_desk("hr"), MONDAY)
 
 
 def test_nobody_owns_their_own_case() -> None:
     by = of_desk("it_policy")
-    with pytest.raises(domain.OwnConsultation):
+    with pytest.raises(OwnConsultation):
         domain.assign(opened(by), by, by, MONDAY)
 
 
 def test_assigning_the_same_person_again_is_refused() -> None:
     by = of_desk("it_policy")
     assigned = domain.assign(opened(requester()), by, by, MONDAY)
-    with pytest.raises(domain.AlreadyAssigned):
+    with pytest.raises(AlreadyAssigned):
         domain.assign(assigned, by, by, MONDAY)
 
 
@@ -204,15 +216,15 @@ def test_an_answer_is_late_only_after_its_due_time() -> None:
 
 
 def test_a_reply_is_the_requester_s() -> None:
-    with pytest.raises(domain.NotTheRequester):
+    with pytest.raises(NotTheRequester):
         domain.reply(opened(requester()), of_desk("hr"), MONDAY, CALENDAR)
 
 
 def test_an_answer_is_the_desk_s() -> None:
     by = requester()
-    with pytest.raises(domain.NotTheDesk):
+    with pytest.raises(NotTheDesk):
         domain.answer(opened(by), "answer", by, MONDAY)
-    with pytest.raises(domain.NotTheDesk):
+    with pytest.raises(NotTheDesk):
         domain.note(opened(by), by)
 
 
@@ -227,7 +239,7 @@ def test_a_resolved_case_takes_no_answer(kind: str) -> None:
 
 def test_a_reply_to_a_resolved_case_is_told_to_reopen_it() -> None:
     by = requester()
-    with pytest.raises(domain.AlreadyResolved) as refused:
+    with pytest.raises(AlreadyResolved) as refused:
         domain.reply(domain.resolve(opened(by), by, MONDAY), by, MONDAY, CALENDAR)
     assert "もう一度相談する" in refused.value.sentence("ja")
     assert "Reopen" in refused.value.sentence("en")
@@ -240,7 +252,7 @@ def test_a_note_may_be_left_on_a_resolved_case() -> None:
 def test_resolving_twice_is_refused() -> None:
     by = requester()
     resolved = domain.resolve(opened(by), by, MONDAY)
-    with pytest.raises(domain.AlreadyResolved):
+    with pytest.raises(AlreadyResolved):
         domain.resolve(resolved, by, MONDAY)
 
 
@@ -253,7 +265,7 @@ def test_reopening_starts_the_clock_and_forgets_the_end() -> None:
 
 
 def test_reopening_an_open_case_is_refused() -> None:
-    with pytest.raises(domain.NotResolved):
+    with pytest.raises(NotResolved):
         domain.reopen(opened(requester()), MONDAY, CALENDAR)
 
 

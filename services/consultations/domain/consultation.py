@@ -1,4 +1,4 @@
-"""A case between somebody who asks and the desk that answers. Pure.
+"""A case between somebody who asks and the desk that answers.
 
 A case has one clock: it runs while the desk owes an answer and stands while the requester is asked back, after the
 answer, and once resolved. Who belongs to the case: its requester and the two desks; for everybody else it is not there.
@@ -6,15 +6,22 @@ answer, and once resolved. Who belongs to the case: its requester and the two de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from typing import Literal, get_args
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
-from chassis.calendar import at, fiscal_year_of, working_days_after
-from chassis.refusals import ConcurrentChange, NotFound, Refusal
+from chassis.refusals import ConcurrentChange, NotFound
+from services.consultations.domain.calendar import Calendar
+from services.consultations.domain.refusals import (
+    AlreadyAssigned,
+    AlreadyResolved,
+    NotOfADesk,
+    NotResolved,
+    NotTheDesk,
+    NotTheRequester,
+    OwnConsultation,
+)
 from taiwa_contracts.consultations import Desk
 
 State = Literal["open", "answered", "waiting_requester", "resolved"]
@@ -23,141 +30,7 @@ State = Literal["open", "answered", "waiting_requester", "resolved"]
 EntryKind = Literal["answer", "question", "reply", "note"]
 """``question``: the desk asks back. ``reply``: the requester's. ``note``: between the desks, never leaves."""
 
-DESKS: tuple[Desk, ...] = get_args(Desk)
-FALLBACK_CATEGORY = "other"
-FALLBACK_DESK: Desk = "it_policy"
-DEFAULT_CLOSES_AT = "17:15"
 _FIRST_REIWA = 2018
-
-
-class AlreadyResolved(Refusal):
-    """A resolved case takes no further word."""
-
-    code = "consultations.already_resolved"
-    ja = "この相談は解決済みです。続きがあるときは「もう一度相談する」を押してから書いてください。"
-    en = "This consultation is resolved. Reopen it, then write."
-
-
-class NotResolved(Refusal):
-    """Only a resolved case can be reopened."""
-
-    code = "consultations.not_resolved"
-    ja = "この相談はまだ続いています。このまま書いてください。"
-    en = "This consultation is not resolved; write to it as it is."
-
-
-class NotTheDesk(Refusal):
-    """Answers, questions back, notes and assignments are the desk's."""
-
-    code = "consultations.not_the_desk"
-    status = 403
-    ja = "答えるのは担当の課です。あなたからは「返事」を書いてください。"
-    en = "Only the desk answers, asks back, notes and assigns; write a reply instead."
-
-
-class NotTheRequester(Refusal):
-    """A reply is the requester's."""
-
-    code = "consultations.not_the_requester"
-    status = 403
-    ja = "「返事」は相談した人が書きます。担当の課からは「答える」か「質問を返す」を選んでください。"
-    en = "Only the requester replies; the desk answers or asks back."
-
-
-class OwnConsultation(Refusal):
-    """Nobody answers or takes their own case."""
-
-    code = "consultations.own_consultation"
-    ja = "自分の相談は自分で受け持てません。ほかの担当者にたのんでください。"
-    en = "Nobody answers or takes their own consultation; ask a colleague of the desk."
-
-
-class NotOfADesk(Refusal):
-    """An owner belongs to one of the desks."""
-
-    code = "consultations.not_of_a_desk"
-    status = 422
-    ja = "担当にできるのは、総務課と総合政策課の担当者です。一覧から選び直してください。"
-    en = "The assignee must hold the role hr or it_policy; choose one from GET /desks."
-
-
-class AlreadyAssigned(Refusal):
-    """The case has that owner."""
-
-    code = "consultations.already_assigned"
-    ja = "この人はすでに担当です。"
-    en = "This person already owns the consultation."
-
-
-class UnknownCategory(Refusal):
-    """A category is one of the town's."""
-
-    code = "consultations.unknown_category"
-    status = 422
-    ja = "この分類はありません。一覧から選び直すか、選ばずに送ってください。"
-    en = "There is no such category; choose one from GET /categories or leave it out."
-
-
-class NoSection(Refusal):
-    """A requester belongs to a section."""
-
-    code = "consultations.no_section"
-    ja = "所属が登録されていないため、相談を受け付けられません。総務課にお知らせください。"
-    en = "The requester's section is not known; have it registered first."
-
-
-@dataclass(frozen=True, slots=True)
-class Category:
-    """What a case is about and which desk it goes to; a town may change label and desk of each."""
-
-    code: str
-    label: str
-    desk: Desk
-
-
-DEFAULT_CATEGORIES: tuple[Category, ...] = (
-    Category("leaders", "リーダーの選出・任期", "hr"),
-    Category("trainings", "研修", "hr"),
-    Category("work_style", "働き方・服務", "hr"),
-    Category("devices", "端末・ネットワーク", "it_policy"),
-    Category("tools", "チャット・テレワークなどの道具", "it_policy"),
-    Category("security", "情報の安全", "it_policy"),
-    Category("improvement", "業務の見直し", "it_policy"),
-    Category(FALLBACK_CATEGORY, "その他", FALLBACK_DESK),
-)
-
-
-def categories_of(own: Iterable[Category]) -> list[Category]:
-    """The categories of a town: the defaults in their order, changed by its own, then those it added."""
-    changed = {category.code: category for category in own}
-    known = [changed.pop(default.code, default) for default in DEFAULT_CATEGORIES]
-    return [*known, *changed.values()]
-
-
-def route(categories: Sequence[Category], code: str | None) -> Category:
-    """The category a case belongs to; none given is その他.
-
-    Raises:
-        UnknownCategory: the town has no such category.
-    """
-    wanted = code or FALLBACK_CATEGORY
-    found = next((category for category in categories if category.code == wanted), None)
-    if found is None:
-        raise UnknownCategory
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """Closed days and closing times by fiscal year, as far as the town has published them."""
-
-    closed_days: AbstractSet[date] = frozenset()
-    closes_at: Mapping[int, str] | None = None
-
-    def answer_due(self, asked_at: datetime) -> datetime:
-        """The end of office hours on the next open day after ``asked_at`` (which is in the town's zone)."""
-        due_on = working_days_after(asked_at.date(), 1, self.closed_days)
-        return at(due_on, (self.closes_at or {}).get(fiscal_year_of(due_on), DEFAULT_CLOSES_AT))
 
 
 def number_of(fiscal_year: int, ordinal: int) -> str:

@@ -1,0 +1,1 @@
+"""What the service decides. Pure: values in, values or a refusal out."""
