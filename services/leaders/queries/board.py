@@ -3,68 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Literal, get_args
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import get_args
 from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel, Field
 
-from chassis.calendar import (
-    TOKYO,
-    fiscal_year_ends_on,
-    fiscal_year_starts_on,
-    working_days_between,
-)
+from chassis.calendar import TOKYO, fiscal_year_ends_on, fiscal_year_starts_on
 from chassis.http import View
 from services.leaders.domain.coverage import Standing, standing
-from services.leaders.domain.rules import CALL_CLOSES, DEPUTY_WHEN_ABSENT, LEADERS_PER_SECTION, TownRules
-from services.leaders.domain.wording import short
-from services.leaders.queries.parts import (
-    ArticleView,
-    DecisionView,
-    DeputyView,
-    HeadView,
-    LeaderView,
-    RequestView,
-    WarningView,
-    article_view,
-    fiscal_year_label,
-    warning,
-)
+from services.leaders.domain.rules import CALL_CLOSES, LEADERS_PER_SECTION, TownRules
+from services.leaders.queries.absences import absences_between
+from services.leaders.queries.parts import ArticleView, RequestView, article_view, fiscal_year_label
+from services.leaders.queries.row import CoverageRow, Moment, Status, coverage_row
 from services.leaders.repository import coverages, facts
-
-Status = Literal["late", "none", "absent", "awaiting_decision", "asked", "expiring", "appointed"]
-"""In the order of the board: what needs a hand first."""
-
-EXPIRES_WITHIN_DAYS = 31
-
-
-class CoverageRow(BaseModel):
-    """One section of the board."""
-
-    section_id: UUID
-    section_name: str
-    head: HeadView | None = Field(description="null: the post is vacant")
-    section_call_id: UUID | None
-    version: int = Field(description="of the section call; 0 without one")
-    status: Status
-    late_working_days: int = Field(description="開庁日 since the closing date without an answer; else 0")
-    leaders: list[LeaderView]
-    answered_on: date | None
-    open_until: date | None = Field(description="answers are taken until then; later than closes_on once asked again")
-    requests: list[RequestView]
-    decision: DecisionView | None
-    entered_by: str | None = Field(description="name of who recorded the decision")
-    entered_at: datetime | None
-    covered: bool
-    standing: Standing = Field(
-        description="covered; lost: had enough leaders and has them no more; never: not yet once"
-    )
-    warning: WarningView | None
 
 
 class RuleView(BaseModel):
@@ -156,12 +110,6 @@ LEFT JOIN LATERAL (
 ORDER BY led.fiscal_year DESC, led.starts_on NULLS FIRST, person.kana, led.person_id
 """
 
-_ABSENCES = """
-SELECT person_id, from_on, until_on FROM absences
-WHERE municipality = $1 AND NOT withdrawn AND from_on <= $3 AND (until_on IS NULL OR until_on >= $2)
-ORDER BY from_on
-"""
-
 _CALL = "SELECT opened_at, closes_on FROM calls WHERE municipality = $1 AND fiscal_year = $2"
 
 _REQUESTS = """
@@ -172,31 +120,6 @@ JOIN section_calls AS it
 WHERE it.municipality = $1 AND it.fiscal_year = $2
 ORDER BY request.version
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Absence:
-    """Days a person is away, both inclusive."""
-
-    from_on: date
-    until_on: date | None
-
-    @property
-    def words(self) -> str:
-        """``7月1日から不在``; the reason is nobody's business."""
-        return f"{short(self.from_on)}から{f'{short(self.until_on)}まで' if self.until_on else ''}不在"
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What every row of the board is judged by."""
-
-    fiscal_year: int
-    today: date
-    rules: TownRules
-    closed_days: AbstractSet[date]
-    absences: Mapping[UUID, Sequence[Absence]]
-    standings: Mapping[UUID, Standing]
 
 
 async def coverage_board(view: View, fiscal_year: int, section_id: UUID | None = None) -> CoverageBoard:
@@ -222,7 +145,7 @@ async def coverage_board(view: View, fiscal_year: int, section_id: UUID | None =
         await _standings(view, [row["section_id"] for row in sections], rules.leaders_per_section, day),
     )
     rows = [
-        _row(row, leaders[row["section_id"]], requests.get(row["section_call_id"], []), moment)
+        coverage_row(row, leaders[row["section_id"]], requests.get(row["section_call_id"], []), moment)
         for row in sections
         if section_id in {None, row["section_id"]}
     ]
@@ -242,14 +165,6 @@ async def coverage_board(view: View, fiscal_year: int, section_id: UUID | None =
         counts=_counts(rows),
         rows=rows,
     )
-
-
-async def absences_between(view: View, first: date, last: date) -> dict[UUID, list[Absence]]:
-    """Who is away on any of the days, and when."""
-    found: dict[UUID, list[Absence]] = {}
-    for row in await view.connection.fetch(_ABSENCES, view.municipality, first, last):
-        found.setdefault(row["person_id"], []).append(Absence(row["from_on"], row["until_on"]))
-    return found
 
 
 async def _standings(view: View, sections: Sequence[UUID], needed: int, day: date) -> dict[UUID, Standing]:
@@ -277,122 +192,3 @@ def _counts(rows: Sequence[CoverageRow]) -> dict[str, int]:
         "uncovered": sum(not row.covered for row in rows),
         "never": sum(row.standing == "never" for row in rows),
     }
-
-
-def _row(
-    section: asyncpg.Record, leaders: Sequence[asyncpg.Record], requests: Sequence[RequestView], moment: Moment
-) -> CoverageRow:
-    late = _late_working_days(section, moment)
-    decided = next((row for row in leaders if row["appointment_id"] and row["fiscal_year"] == moment.fiscal_year), None)
-    return CoverageRow(
-        section_id=section["section_id"],
-        section_name=section["section_name"],
-        head=_head(section),
-        section_call_id=section["section_call_id"],
-        version=section["version"],
-        status=_status(section, leaders, late, moment),
-        late_working_days=late,
-        leaders=[_leader(row, moment) for row in leaders],
-        answered_on=section["answered_at"].astimezone(TOKYO).date() if section["answered_at"] else None,
-        open_until=section["open_until"],
-        requests=list(requests),
-        decision=decided
-        and DecisionView(
-            decided_on=decided["decided_on"],
-            decided_by_post=decided["decided_by_post"],
-            document_number=decided["document_number"],
-        ),
-        entered_by=decided and decided["entered_by_name"],
-        entered_at=decided and decided["entered_at"],
-        covered=moment.standings[section["section_id"]] == "covered",
-        standing=moment.standings[section["section_id"]],
-        warning=_warning(section, leaders, moment),
-    )
-
-
-def _head(section: asyncpg.Record) -> HeadView | None:
-    if section["head_person_id"] is None:
-        return None
-    return HeadView(person_id=section["head_person_id"], name=section["head_name"], post=section["head_post"])
-
-
-def _late_working_days(section: asyncpg.Record, moment: Moment) -> int:
-    if section["state"] != "asked":
-        return 0
-    return working_days_between(section["closes_on"], moment.today, moment.closed_days)
-
-
-def _status(section: asyncpg.Record, leaders: Sequence[asyncpg.Record], late: int, moment: Moment) -> Status:
-    appointed = [row for row in leaders if row["appointment_id"]]
-    if section["state"] == "answered":
-        return "awaiting_decision"
-    if section["state"] == "asked":
-        return "late" if late else "asked"
-    if not appointed:
-        return "none"
-    if all(_away(row, moment) for row in appointed):
-        return "absent"
-    soon = moment.today + timedelta(days=EXPIRES_WITHIN_DAYS)
-    if all(row["ends_on"] is None or row["ends_on"] <= soon for row in appointed):
-        return "expiring"
-    return "appointed"
-
-
-def _away(row: asyncpg.Record, moment: Moment) -> bool:
-    """Away today, and nobody stands in."""
-    away = any(
-        it.from_on <= moment.today and (it.until_on is None or it.until_on >= moment.today)
-        for it in moment.absences.get(row["person_id"], [])
-    )
-    stood_in = row["deputy_person_id"] and row["deputy_from_on"] <= moment.today
-    return away and not stood_in
-
-
-def _leader(row: asyncpg.Record, moment: Moment) -> LeaderView:
-    deputy = None
-    if row["deputy_person_id"] is not None:
-        deputy = DeputyView(
-            person_id=row["deputy_person_id"],
-            name=row["deputy_name"],
-            from_on=row["deputy_from_on"],
-            until_on=row["deputy_until_on"],
-        )
-    return LeaderView(
-        person_id=row["person_id"],
-        name=row["name"],
-        post=row["post"],
-        times_served=row["times_served"],
-        appointment_id=row["appointment_id"],
-        starts_on=row["starts_on"],
-        ends_on=row["ends_on"],
-        deputy=deputy,
-        note="・".join(_notes(row, moment)),
-    )
-
-
-def _notes(row: asyncpg.Record, moment: Moment) -> list[str]:
-    notes = ["新任" if row["times_served"] == 1 else f"{row['times_served']}回目"]
-    if row["serves_on_from"] is not None and row["ends_on"] is None:
-        notes.append("後任が決まるまで続けます")
-    elif row["starts_on"] is not None and row["starts_on"] > moment.today:
-        notes.append(f"{short(row['starts_on'])}から")
-    if row["starts_on"] is not None and row["decided_on"] is not None and row["starts_on"] < row["decided_on"]:
-        notes.append(f"任期の始めは決裁日より前の{short(row['starts_on'])}")
-    return notes
-
-
-def _warning(section: asyncpg.Record, leaders: Sequence[asyncpg.Record], moment: Moment) -> WarningView | None:
-    for row in leaders:
-        away = moment.absences.get(row["person_id"], [])
-        if away and row["deputy_person_id"] is None:
-            name = f"{row['name']}さんが" if len(leaders) > 1 and row["name"] else ""
-            if moment.rules.deputy_when_absent:
-                text = f"{name}{away[0].words}です。代理を1人決めてください"
-                return warning(text, moment.rules, DEPUTY_WHEN_ABSENT)
-            return WarningView(text=f"{name}{away[0].words}です。", article=None)
-    if section["state"] == "asked" and section["head_person_id"] is None:
-        return WarningView(text="課の長が空席で、お願いの宛先がありません。総務課が代わりに選べます。", article=None)
-    missing = moment.rules.leaders_per_section - sum(row["appointment_id"] is not None for row in leaders)
-    if missing > 0 and section["state"] == "decided":
-        return warning(f"リーダーがあと{missing}人必要です", moment.rules, LEADERS_PER_SECTION)
-    return None

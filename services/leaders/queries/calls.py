@@ -14,7 +14,7 @@ from chassis.http import View
 from chassis.refusals import NotFound
 from services.leaders.domain.call import CallState, first_day
 from services.leaders.domain.rules import CALL_CLOSES, LEADERS_PER_SECTION
-from services.leaders.queries.board import absences_between
+from services.leaders.queries.absences import absences_between
 from services.leaders.queries.parts import (
     ArticleView,
     HeadView,

@@ -10,7 +10,8 @@ from chassis.calendar import at, fiscal_year_ends_on, fiscal_year_of
 from chassis.http import Target, View, WorkItem
 from services.leaders.domain.rules import CALL_CLOSES, DEPUTY_WHEN_ABSENT, LEADERS_PER_SECTION, TownRules
 from services.leaders.domain.wording import written
-from services.leaders.queries.board import CoverageBoard, absences_between, coverage_board
+from services.leaders.queries.absences import absences_between
+from services.leaders.queries.board import CoverageBoard, coverage_board
 from services.leaders.queries.parts import fiscal_year_label
 from services.leaders.repository import facts
 
