@@ -10,8 +10,9 @@ from uuid import UUID
 from chassis.clocks import machine_now
 from chassis.refusals import NotFound
 from chassis.transaction import Transaction
-from services.notifications import domain, repository
+from services.notifications import domain
 from services.notifications.domain import Delivery, Notice, Outcome
+from services.notifications.repository import addresses, deliveries, inbox, mails
 from taiwa_contracts.notifications import (
     Channel,
     NotificationDeliveredV1,
@@ -69,7 +70,7 @@ class ReadAll:
 
 async def notify(tx: Transaction, command: Notify) -> None:
     """Store the deliveries; each event, recipient and channel has one, however often this runs."""
-    added = await repository.add_deliveries(
+    added = await deliveries.add_deliveries(
         tx.connection,
         tx.municipality,
         command.notice,
@@ -92,15 +93,15 @@ async def notify(tx: Transaction, command: Notify) -> None:
 async def settle_attempt(tx: Transaction, command: SettleAttempt) -> None:
     """Record the attempt. Late is a no-op: the lease ran out and the mail is somebody else's by now."""
     # Before the delivery, as the consumer locks: what becomes of the person and of the mail come one after the other.
-    recipient = await repository.hold_recipient(tx.connection, tx.municipality, command.delivery_id)
-    before = await repository.load_leased(tx.connection, tx.municipality, command.delivery_id, command.lease)
+    recipient = await addresses.hold_recipient(tx.connection, tx.municipality, command.delivery_id)
+    before = await mails.load_leased(tx.connection, tx.municipality, command.delivery_id, command.lease)
     if before is None:
         return
     outcome = domain.overtaken(command.outcome, recipient)
     after = domain.after_attempt(before, outcome, machine_now())
-    await repository.save_delivery(tx.connection, tx.municipality, after)
+    await deliveries.save_delivery(tx.connection, tx.municipality, after)
     if outcome == domain.NO_ADDRESS and recipient.known_without_address:
-        await repository.acknowledge_addressless(tx.connection, tx.municipality, after.person_id, machine_now())
+        await addresses.acknowledge_addressless(tx.connection, tx.municipality, after.person_id, machine_now())
     if after.state == "handed_over":
         tx.emit(NotificationHandedOverV1(**_told(after)), version=after.version)
     elif after.state in ("failed", "cancelled"):
@@ -110,48 +111,48 @@ async def settle_attempt(tx: Transaction, command: SettleAttempt) -> None:
 
 async def retry_delivery(tx: Transaction, command: RetryDelivery) -> None:
     """Put a failed delivery back into the queue."""
-    before = await repository.load_delivery(tx.connection, tx.municipality, command.delivery_id)
+    before = await deliveries.load_delivery(tx.connection, tx.municipality, command.delivery_id)
     if before is None:
         raise NotFound
-    await repository.save_delivery(tx.connection, tx.municipality, domain.retry(before, machine_now()))
+    await deliveries.save_delivery(tx.connection, tx.municipality, domain.retry(before, machine_now()))
 
 
 async def acknowledge_delivery(tx: Transaction, command: AcknowledgeDelivery) -> None:
     """Take a failure off the list of what needs a hand; it stays on record."""
     connection, municipality, now = tx.connection, tx.municipality, machine_now()
-    it = await repository.load_delivery(connection, municipality, command.delivery_id)
+    it = await deliveries.load_delivery(connection, municipality, command.delivery_id)
     if it is None:
         raise NotFound
     domain.require_failed(it)
     if it.reason == domain.NO_ADDRESS.reason:
-        await repository.know_without_address(connection, municipality, it.person_id, command.by, now)
-        await repository.acknowledge_addressless(connection, municipality, it.person_id, now)
+        await addresses.know_without_address(connection, municipality, it.person_id, command.by, now)
+        await addresses.acknowledge_addressless(connection, municipality, it.person_id, now)
     else:
-        await repository.acknowledge(connection, municipality, it.delivery_id, now)
+        await deliveries.acknowledge(connection, municipality, it.delivery_id, now)
 
 
 async def follow_address(tx: Transaction, person_id: UUID) -> None:
     """An address has arrived: mails that failed for want of it go out; those too old for that need no hand any more."""
     connection, municipality, now = tx.connection, tx.municipality, machine_now()
-    if not await repository.lacked_address(connection, municipality, person_id):
+    if not await addresses.lacked_address(connection, municipality, person_id):
         return
-    await repository.forget_without_address(connection, municipality, person_id)
-    await repository.resume_addressless(connection, municipality, person_id, now - domain.GIVE_UP_AFTER, now)
-    await repository.acknowledge_addressless(connection, municipality, person_id, now)
+    await addresses.forget_without_address(connection, municipality, person_id)
+    await addresses.resume_addressless(connection, municipality, person_id, now - domain.GIVE_UP_AFTER, now)
+    await addresses.acknowledge_addressless(connection, municipality, person_id, now)
 
 
 async def cancel_mails(tx: Transaction, person_id: UUID) -> None:
     """The person was erased: what still waits is cancelled now; a mail in a sender's hands, when it is settled."""
-    await repository.forget_without_address(tx.connection, tx.municipality, person_id)
-    for waiting in await repository.waiting_for(tx.connection, tx.municipality, person_id, machine_now()):
+    await addresses.forget_without_address(tx.connection, tx.municipality, person_id)
+    for waiting in await deliveries.waiting_for(tx.connection, tx.municipality, person_id, machine_now()):
         after = domain.cancel(waiting)
-        await repository.save_delivery(tx.connection, tx.municipality, after)
+        await deliveries.save_delivery(tx.connection, tx.municipality, after)
         tx.emit(NotificationFailedV1(**_told(after), reason=after.reason or "unknown"), version=after.version)
 
 
 async def read_notice(tx: Transaction, command: ReadNotice) -> datetime:
     """When the notice was first read."""
-    read_at = await repository.mark_read(tx.connection, tx.municipality, command.person_id, command.delivery_id, tx.now)
+    read_at = await inbox.mark_read(tx.connection, tx.municipality, command.person_id, command.delivery_id, tx.now)
     if read_at is None:
         raise NotFound
     return read_at
@@ -159,7 +160,7 @@ async def read_notice(tx: Transaction, command: ReadNotice) -> datetime:
 
 async def read_all(tx: Transaction, command: ReadAll) -> int:
     """How many notices were unread until now."""
-    return await repository.mark_all_read(tx.connection, tx.municipality, command.person_id, tx.now)
+    return await inbox.mark_all_read(tx.connection, tx.municipality, command.person_id, tx.now)
 
 
 class _Told(TypedDict):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from chassis.civil_clock import civil_clock_projection
 from chassis.service import Loop, Projection, Reaction, Service
-from services.notifications import projections, queries, reactions, routes
+from services.notifications import projections, reactions, routes
 from services.notifications.channels.mail import MailSender, SmtpServer
+from services.notifications.queries.work import work_items
 from services.notifications.settings import NotificationsSettings
 from taiwa_contracts.consultations import (
     ConsultationAnsweredV1,
@@ -82,7 +83,7 @@ def build(settings: NotificationsSettings | None = None) -> Service:
             Reaction(PersonStateV1, reactions.follow_person),
         ),
         loops=(Loop("mail", sender.run, pause=LOOK_EVERY),),
-        work_items=queries.work_items,
+        work_items=work_items,
     )
 
 

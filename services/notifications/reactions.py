@@ -7,9 +7,10 @@ from uuid import UUID
 
 from chassis.service import Received
 from chassis.transaction import Transaction
-from services.notifications import commands, repository
+from services.notifications import commands
 from services.notifications.commands import Notify
 from services.notifications.domain import Notice
+from services.notifications.repository.recipients import head_of, members_of
 from taiwa_contracts.consultations import (
     ConsultationAnsweredV1,
     ConsultationAssignedV1,
@@ -34,7 +35,7 @@ async def welcome_new_leader(tx: Transaction, received: Received[LeaderAppointed
     """Welcome the leader, and tell the section's head. A head who leads gets the welcome only."""
     event = received.event
     day = max(tx.today, event.effective_from)
-    head = await repository.head_of(tx.connection, tx.municipality, event.section_id, day)
+    head = await head_of(tx.connection, tx.municipality, event.section_id, day)
     told = _particulars(
         person_id=event.person_id,
         section_id=event.section_id,
@@ -178,7 +179,7 @@ async def _tell(tx: Transaction, cause_event_id: UUID, notice: Notice) -> None:
 
 
 async def _desk(tx: Transaction, desk: Desk, *, without: UUID) -> tuple[UUID, ...]:
-    members = await repository.members_of(tx.connection, tx.municipality, desk, tx.today)
+    members = await members_of(tx.connection, tx.municipality, desk, tx.today)
     return _those(*members, without=without)
 
 

@@ -13,9 +13,12 @@ from chassis.auth import Caller
 from chassis.clocks import machine_now
 from chassis.http import Commands, Page, Paging, Views, allow, anybody
 from chassis.transaction import Transaction
-from services.notifications import commands, queries
+from services.notifications import commands
 from services.notifications.domain import State
-from services.notifications.queries import DeliveryView, InboxItem, InboxSummary, LateDeliveries
+from services.notifications.queries import late, listing, notices
+from services.notifications.queries.late import LateDeliveries
+from services.notifications.queries.listing import DeliveryView
+from services.notifications.queries.notices import InboxItem, InboxSummary
 from taiwa_contracts.notifications import Channel
 
 router = APIRouter(tags=["notifications"])
@@ -55,14 +58,14 @@ async def inbox(
 ) -> Page[InboxItem]:
     """The caller's notices, the newest first. Looking at them does not mark them read."""
     async with views.of(caller) as view:
-        return await queries.inbox(view, caller.person_id, paging, unread=unread)
+        return await notices.inbox(view, caller.person_id, paging, unread=unread)
 
 
 @router.get("/inbox/summary")
 async def inbox_summary(caller: Anybody, views: Views) -> InboxSummary:
     """How many notices of the caller are unread."""
     async with views.of(caller) as view:
-        return await queries.inbox_summary(view, caller.person_id)
+        return await notices.inbox_summary(view, caller.person_id)
 
 
 @router.post("/inbox/read-all", response_model=AllRead)
@@ -101,7 +104,7 @@ async def deliveries(
     `state=failed` lists what needs a hand; a person without an address stands in it once, with the number of `mails`.
     """
     async with views.of(caller) as view:
-        return await queries.deliveries(view, paging, state=state, channel=channel, acknowledged=acknowledged)
+        return await listing.deliveries(view, paging, state=state, channel=channel, acknowledged=acknowledged)
 
 
 @router.get("/deliveries/late")
@@ -118,7 +121,7 @@ async def late_deliveries(
     """Notices that came late or still wait, for whom, and which mails went out a second time. Machine time."""
     now = machine_now()
     async with views.of(caller) as view:
-        return await queries.late_deliveries(
+        return await late.late_deliveries(
             view, paging, since=since or now - LATE_SINCE, now=now, allowed=timedelta(minutes=minutes)
         )
 

@@ -28,7 +28,7 @@ from chassis import failpoints
 from chassis.clocks import machine_now
 from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.transaction import Actor
-from services.notifications import commands, queries, repository
+from services.notifications import commands
 from services.notifications.commands import SettleAttempt
 from services.notifications.domain import (
     BAD_ADDRESS,
@@ -42,7 +42,9 @@ from services.notifications.domain import (
     Outcome,
     answered,
 )
-from services.notifications.repository import ClaimedMail
+from services.notifications.queries.names import known_names, recipients
+from services.notifications.repository import mails
+from services.notifications.repository.mails import ClaimedMail
 from services.notifications.templates import PORTAL, Names, letter, one_line, render
 
 PAGE = 10
@@ -95,7 +97,7 @@ class MailSender:
     async def run(self, database: Database) -> int:
         """One round: up to a page of mails. Gives how many were attempted."""
         async with database.scoped(ALL_MUNICIPALITIES) as connection:
-            claimed = await repository.claim_mails(connection, machine_now(), PAGE)
+            claimed = await mails.claim_mails(connection, machine_now(), PAGE)
         if not claimed:
             return 0
         client = self._server.client()
@@ -110,7 +112,7 @@ class MailSender:
             await _leave(client)
             if tried < len(claimed):
                 async with database.scoped(ALL_MUNICIPALITIES) as connection:
-                    await repository.release_mails(connection, claimed[0].lease)
+                    await mails.release_mails(connection, claimed[0].lease)
         return tried
 
     async def _attempt(self, database: Database, client: aiosmtplib.SMTP, mail: ClaimedMail) -> None:
@@ -119,7 +121,7 @@ class MailSender:
             await self._settle(database, mail, message)
             return
         async with database.scoped(mail.municipality) as connection:
-            if not await repository.begin_attempt(connection, mail, machine_now()):
+            if not await mails.begin_attempt(connection, mail, machine_now()):
                 return
         outcome = await self._send(client, message)
         failpoints.reach("loop.after_side_effect")
@@ -132,9 +134,9 @@ class MailSender:
     async def _compose(self, database: Database, mail: ClaimedMail) -> EmailMessage | Outcome:
         """The message, by what is known at this moment; or why there can be none."""
         async with database.reading(mail.municipality) as connection:
-            recipient = (await queries.recipients(connection, mail.municipality, [mail.person_id])).get(mail.person_id)
+            recipient = (await recipients(connection, mail.municipality, [mail.person_id])).get(mail.person_id)
             today = (await database.civil_clock(connection)).today()
-            names = await queries.known_names(connection, mail.municipality, today, [mail.particulars], [mail.text_id])
+            names = await known_names(connection, mail.municipality, today, [mail.particulars], [mail.text_id])
         if recipient is None:
             return PERSON_UNKNOWN
         if recipient.erased:

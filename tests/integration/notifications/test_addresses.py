@@ -13,7 +13,7 @@ from chassis.testing import MIDORI, OTHER_TOWN, Running
 from chassis.transaction import new_id
 from services.notifications.channels.mail import MailSender, SmtpServer
 from services.notifications.domain import Outcome
-from services.notifications.repository import ClaimedMail
+from services.notifications.repository.mails import ClaimedMail
 from taiwa_contracts.directory import PersonStateV1
 from tests.integration.notifications.conftest import Mailbox
 from tests.integration.notifications.test_mail import deliveries, facts, office, person, smtp, tell

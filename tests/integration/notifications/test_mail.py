@@ -15,7 +15,7 @@ from services.notifications import commands
 from services.notifications.channels.mail import MailSender, SmtpServer
 from services.notifications.domain import HANDED_OVER, Notice, Outcome
 from services.notifications.main import build
-from services.notifications.repository import ClaimedMail
+from services.notifications.repository.mails import ClaimedMail
 from tests.integration.notifications.conftest import Mailbox, MailServer, text_of
 
 SENDER = "dx@midori.example"
