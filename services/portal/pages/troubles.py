@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.portal import queries
 from services.portal.gateway import NAMES, Part
+from services.portal.queries.deliveries import LateNotices, SentNotice
+from services.portal.queries.parts import Listed
+from services.portal.queries.standing import ServiceStop, Standing
 
 EVENTS: Mapping[str, str] = {
     "consultations.consultation-opened": "相談を受け付けた",
@@ -176,7 +178,7 @@ CAUSES: Mapping[str, Why] = {
 _SHARED = "すべての団体に共通の受け手です。再開は、保守の担当に頼んでください。知らせはなくなっていません。"
 
 
-def why_stopped(it: queries.ServiceStop) -> Why:
+def why_stopped(it: ServiceStop) -> Why:
     """Why something stands still, and what this visitor can do about it."""
     cause = CAUSES.get(it.cause, CAUSES["fault"])
     return cause if it.resumable or it.cause == "other_log" else Why(cause.what, _SHARED)
@@ -225,7 +227,7 @@ class Halted:
     """``since`` is the town's time, not the machine's."""
     link: str = ""
     verb: str = ""
-    stop: queries.ServiceStop | None = None
+    stop: ServiceStop | None = None
     detail: str = ""
 
 
@@ -234,11 +236,11 @@ def _down(service: str) -> Halted:
     return Halted("bad", "stop", "止まっています", service, Why("返事がありません", mend))
 
 
-def _stop(service: str, it: queries.ServiceStop) -> Halted:
+def _stop(service: str, it: ServiceStop) -> Halted:
     return Halted("bad", "pause", "止まっています", service, why_stopped(it), it.since, stop=it)
 
 
-def _letters(service: str, standing: queries.Standing) -> list[Halted]:
+def _letters(service: str, standing: Standing) -> list[Halted]:
     counted = {each.kind: each for each in standing.letters}
     dead, deferred, held = (counted.get(kind) for kind in ("dead", "deferred", "held"))
     found = []
@@ -257,7 +259,7 @@ def _letters(service: str, standing: queries.Standing) -> list[Halted]:
     return found
 
 
-def _late(service: str, standing: queries.Standing) -> list[Halted]:
+def _late(service: str, standing: Standing) -> list[Halted]:
     found = []
     since = standing.unpublished_since
     if since is not None and standing.as_of - since > RELAY_LATE:
@@ -279,7 +281,7 @@ def _late(service: str, standing: queries.Standing) -> list[Halted]:
     return found
 
 
-def _checks(service: str, standing: queries.Standing) -> list[Halted]:
+def _checks(service: str, standing: Standing) -> list[Halted]:
     found = []
     for check in standing.checks:
         if check.ok or (check.name == "consumer" and standing.stops):
@@ -292,9 +294,9 @@ def _checks(service: str, standing: queries.Standing) -> list[Halted]:
 
 
 def halted(
-    standing: Mapping[str, Part[queries.Standing]],
-    failed: Part[queries.Listed[queries.SentNotice]] | None = None,
-    late: Part[queries.LateNotices] | None = None,
+    standing: Mapping[str, Part[Standing]],
+    failed: Part[Listed[SentNotice]] | None = None,
+    late: Part[LateNotices] | None = None,
 ) -> list[Halted]:
     """Everything that stands still or is late, what needs a hand first; without ``failed`` and ``late`` no notices."""
     found: list[Halted] = []

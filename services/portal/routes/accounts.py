@@ -10,10 +10,12 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from chassis.refusals import Forbidden
-from services.portal import queries
 from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
+from services.portal.queries.accounts import Account, GrantedRole, Link
+from services.portal.queries.parts import Listed
+from services.portal.queries.staff import Employee
 
 router = APIRouter(prefix="/admin/accounts", include_in_schema=False)
 
@@ -33,16 +35,12 @@ async def _page(
     *,
     q: str = "",
     cursor: str | None = None,
-    link: queries.Link | None = None,
+    link: Link | None = None,
 ) -> Response:
     accounts, people, granted = await asyncio.gather(
-        part(
-            desk.services.read(
-                "directory", "/accounts", queries.Listed[queries.Account], {"cursor": cursor, "limit": 20}
-            )
-        ),
+        part(desk.services.read("directory", "/accounts", Listed[Account], {"cursor": cursor, "limit": 20})),
         part(_found(desk, q)),
-        part(desk.services.read("directory", "/roles", queries.Listed[queries.GrantedRole], {"limit": 200})),
+        part(desk.services.read("directory", "/roles", Listed[GrantedRole], {"limit": 200})),
     )
     roles: dict[str, list[str]] = {}
     for each in granted.content.items if granted.content else ():
@@ -61,10 +59,10 @@ async def _page(
     )
 
 
-async def _found(desk: Desk, q: str) -> queries.Listed[queries.Employee]:
+async def _found(desk: Desk, q: str) -> Listed[Employee]:
     if not q:
-        return queries.Listed[queries.Employee](items=[])
-    return await desk.services.read("directory", "/people", queries.Listed[queries.Employee], {"q": q, "limit": 20})
+        return Listed[Employee](items=[])
+    return await desk.services.read("directory", "/people", Listed[Employee], {"q": q, "limit": 20})
 
 
 @router.get("")
@@ -89,7 +87,7 @@ async def _command(
         return await _page(desk, {name: form}, refused_at(form, error), q=submission.text("q"))
     if link:
         # Shown once and kept nowhere: neither in an address nor in the session.
-        return await _page(desk, link=queries.Link.model_validate(done.body))
+        return await _page(desk, link=Link.model_validate(done.body))
     return await desk.done("/admin/accounts", sentence, done)
 
 

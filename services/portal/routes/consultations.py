@@ -10,10 +10,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from services.portal import queries
 from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
+from services.portal.queries import staff
+from services.portal.queries.consultations import Case, CaseDesk, CaseSummary, Category
+from services.portal.queries.parts import Listed
 
 router = APIRouter(prefix="/consultations", include_in_schema=False)
 
@@ -42,7 +44,7 @@ async def consultations(
         desk.services.read(
             "consultations",
             "/consultations",
-            queries.Listed[queries.CaseSummary],
+            Listed[CaseSummary],
             {**_VIEWS[chosen], "state": state, "cursor": cursor},
         )
     )
@@ -52,7 +54,7 @@ async def consultations(
 
 
 async def _ask(desk: Desk, form: Form, status: int = 200) -> Response:
-    categories = await part(desk.services.glance("consultations", "/categories", list[queries.Category]))
+    categories = await part(desk.services.glance("consultations", "/categories", list[Category]))
     return await desk.page("consultation_new.html", status=status, forms={"ask": form}, categories=categories)
 
 
@@ -79,7 +81,7 @@ async def ask(desk: Visitor) -> Response:
         done = await desk.services.command("consultations", "/consultations", submission.key, body)
     except (Refused, ServiceDown) as error:
         return await _ask(desk, form, refused_at(form, error))
-    case = queries.Case.model_validate(done.body)
+    case = Case.model_validate(done.body)
     return await desk.done(
         f"/consultations/{case.consultation_id}",
         f"相談を受け付けました。{case.desk_label}が答えます。",
@@ -95,9 +97,9 @@ def _lines(text: str) -> str:
 
 async def _thread(desk: Desk, consultation_id: UUID, forms: Mapping[str, Form], status: int = 200) -> Response:
     case, desks, absences = await asyncio.gather(
-        part(desk.services.read("consultations", f"/consultations/{consultation_id}", queries.Case)),
+        part(desk.services.read("consultations", f"/consultations/{consultation_id}", Case)),
         part(_desks(desk)),
-        queries.absences(desk.services),
+        staff.absences(desk.services),
     )
     if case.content is None:
         return await desk.page("missing.html", status=404, title="相談", sentence=case.missing, back="/consultations")
@@ -116,10 +118,10 @@ async def _thread(desk: Desk, consultation_id: UUID, forms: Mapping[str, Form], 
     )
 
 
-async def _desks(desk: Desk) -> list[queries.CaseDesk]:
+async def _desks(desk: Desk) -> list[CaseDesk]:
     if not desk.identity.has(*DESKS):
         return []
-    return await desk.services.glance("consultations", "/desks", list[queries.CaseDesk])
+    return await desk.services.glance("consultations", "/desks", list[CaseDesk])
 
 
 @router.get("/{consultation_id}")

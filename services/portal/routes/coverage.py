@@ -13,7 +13,6 @@ from fastapi.responses import Response
 
 from chassis.calendar import fiscal_year_ends_on, fiscal_year_of
 from chassis.refusals import Forbidden
-from services.portal import queries
 from services.portal.gateway import Done, MadeFact, Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
@@ -29,6 +28,8 @@ from services.portal.pages.wording import (
     person,
     years_around,
 )
+from services.portal.queries import staff
+from services.portal.queries.coverage import Board, BoardRow, known_years
 
 router = APIRouter(prefix="/coverage", include_in_schema=False)
 
@@ -37,37 +38,37 @@ _ORDER = {status: place for place, status in enumerate(COVERAGE)}
 _DECISION_PLACES = {"section_call_ids": "section_call_ids", "decided_by_post": "decided_by_post"}
 
 
-def state_of(row: queries.BoardRow) -> str:
+def state_of(row: BoardRow) -> str:
     """A section's state on the board; one that was never asked waits for the call, not for a hand."""
     if row.status == "none" and row.section_call_id is None:
         return "not_asked"
     return row.status if row.status in COVERAGE else "not_asked"
 
 
-def _counted(board: queries.Board) -> list[tuple[Sign, int]]:
+def _counted(board: Board) -> list[tuple[Sign, int]]:
     states = [state_of(row) for row in board.rows]
     return [(sign, states.count(state)) for state, sign in COVERAGE.items() if state in states]
 
 
-def _steps(board: queries.Board, today: date) -> list[Step]:
+def _steps(board: Board, today: date) -> list[Step]:
     states = [state for row in board.rows if (state := state_of(row)) != "not_asked"]
     return call_steps(states, board.called_on, board.closes_on, board.term_ends_on, today)
 
 
-def _needing_first(board: queries.Board) -> queries.Board:
+def _needing_first(board: Board) -> Board:
     rows = sorted(board.rows, key=lambda row: (_ORDER[state_of(row)], -(row.late_working_days or 0)))
     return board.model_copy(update={"rows": rows})
 
 
-async def _board(desk: Desk, year: int) -> queries.Board:
+async def _board(desk: Desk, year: int) -> Board:
     if not desk.identity.has("hr", "it_policy"):
         raise Forbidden
-    return _needing_first(await desk.services.read("leaders", "/coverage", queries.Board, {"fiscal_year": year}))
+    return _needing_first(await desk.services.read("leaders", "/coverage", Board, {"fiscal_year": year}))
 
 
 async def _page(desk: Desk, year: int, forms: dict[str, Form] | None = None, status: int = 200) -> Response:
     board, known, absences = await asyncio.gather(
-        part(_board(desk, year)), queries.known_years(desk.services), queries.absences(desk.services)
+        part(_board(desk, year)), known_years(desk.services), staff.absences(desk.services)
     )
     return await desk.page(
         "coverage.html",

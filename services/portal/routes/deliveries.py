@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from chassis.refusals import Forbidden
-from services.portal import queries
 from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, Submission, refused_at
+from services.portal.queries.deliveries import SentNotice
+from services.portal.queries.parts import Listed
 
 router = APIRouter(prefix="/admin/deliveries", include_in_schema=False)
 
@@ -28,7 +29,7 @@ async def _page(
         desk.services.read(
             "notifications",
             "/deliveries",
-            queries.Listed[queries.SentNotice],
+            Listed[SentNotice],
             {"state": state, "limit": 30, "cursor": cursor},
         )
     )

@@ -8,10 +8,12 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from chassis.http.work_items import WorkItem
-from services.portal import queries
 from services.portal.gateway import part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.wording import Work, grouped
+from services.portal.queries.consultations import CaseSummary
+from services.portal.queries.parts import Listed
+from services.portal.queries.work import all_work
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,7 +48,7 @@ def place_of_work(item: WorkItem) -> str:
 
 async def work_of(desk: Desk) -> tuple[Work, list[str]]:
     """The visitor's work in groups, and which services did not say."""
-    items, silent = await queries.all_work(desk.services)
+    items, silent = await all_work(desk.services)
     return grouped(items, desk.now), silent
 
 
@@ -56,9 +58,7 @@ async def home(desk: Visitor) -> Response:
     (work, silent), cases = await asyncio.gather(
         work_of(desk),
         part(
-            desk.services.glance(
-                "consultations", "/consultations", queries.Listed[queries.CaseSummary], {"mine": "true", "limit": 20}
-            )
+            desk.services.glance("consultations", "/consultations", Listed[CaseSummary], {"mine": "true", "limit": 20})
         ),
     )
     return await desk.page("home.html", work=work, silent=silent, cases=cases, place_of=place_of_work)

@@ -11,10 +11,11 @@ from starlette.datastructures import UploadFile
 
 from chassis.clocks import machine_now
 from chassis.refusals import Forbidden
-from services.portal import queries, repository
+from services.portal import repository
 from services.portal.gateway import Refused, ServiceDown
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
+from services.portal.queries.imports import Imported
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
@@ -40,16 +41,14 @@ async def admin(desk: Visitor) -> Response:
     return await _page(desk, Form())
 
 
-async def _import(
-    desk: Desk, kind: str, content: bytes, key: str, effective_from: str, *, dry_run: bool
-) -> queries.Imported:
+async def _import(desk: Desk, kind: str, content: bytes, key: str, effective_from: str, *, dry_run: bool) -> Imported:
     query = {"dry_run": "true"} if dry_run else {}
     if effective_from:
         query["effective_from"] = effective_from
     done = await desk.services.command(
         "directory", f"/{kind}/imports", key, file=content, patience=_PATIENCE_SECONDS, query=query
     )
-    return queries.Imported.model_validate(done.body)
+    return Imported.model_validate(done.body)
 
 
 async def _refused(desk: Desk, form: Form, error: Refused | ServiceDown) -> Response:

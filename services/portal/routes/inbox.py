@@ -8,10 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from services.portal import queries
 from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
+from services.portal.queries.inbox import Notice
+from services.portal.queries.parts import Listed
 from services.portal.routes.home import place_of
 
 router = APIRouter(prefix="/inbox", include_in_schema=False)
@@ -24,7 +25,7 @@ async def _page(
         desk.services.read(
             "notifications",
             "/inbox",
-            queries.Listed[queries.Notice],
+            Listed[Notice],
             {"unread": "true" if only_unread else None, "cursor": cursor},
         )
     )

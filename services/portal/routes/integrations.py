@@ -10,11 +10,14 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from chassis.refusals import Forbidden, NotFound
-from services.portal import queries
 from services.portal.gateway import NAMES, Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
 from services.portal.pages.troubles import ACTS, by_service, halted
+from services.portal.queries.integrations import Acted, Letter, OperatorAct, SetAside
+from services.portal.queries.parts import Listed
+from services.portal.queries.staff import PersonCard
+from services.portal.queries.standing import standing_of_all
 
 router = APIRouter(prefix="/integrations", include_in_schema=False)
 
@@ -41,8 +44,8 @@ def _known(service: str) -> str:
     return service
 
 
-async def _letters(desk: Desk, service: str, query: dict[str, object]) -> queries.Listed[queries.SetAside]:
-    return await desk.services.read(service, "/operations/dead-letters", queries.Listed[queries.SetAside], query)
+async def _letters(desk: Desk, service: str, query: dict[str, object]) -> Listed[SetAside]:
+    return await desk.services.read(service, "/operations/dead-letters", Listed[SetAside], query)
 
 
 async def _page(
@@ -61,7 +64,7 @@ async def _page(
     query = {"type": type_, "code": code, "limit": limit, "cursor": cursor if service in NAMES else None}
     found, standing = await asyncio.gather(
         asyncio.gather(*(part(_letters(desk, each, query)) for each in chosen)),
-        queries.standing_of_all(desk.services),
+        standing_of_all(desk.services),
     )
     lists = dict(zip(chosen, found, strict=True))
     shown = [each for told in lists.values() if told.content for each in told.content.items]
@@ -116,7 +119,7 @@ async def resume(desk: Visitor) -> Response:
         done = await desk.services.command(service, "/operations/stops/resume", submission.key, body)
     except (Refused, ServiceDown) as error:
         return await _page(desk, form, refused_at(form, error))
-    resumed = queries.Acted.model_validate(done.body).count
+    resumed = Acted.model_validate(done.body).count
     sentence = "再開しました。続けて失敗すると、また止まります。" if resumed else "もう動いています。"
     return await desk.done(_PLACES.get(submission.text("back"), "/integrations"), f"「{NAMES[service]}」を{sentence}")
 
@@ -145,7 +148,7 @@ async def _replay_page(desk: Desk, form: Form, service: str, chosen: dict[str, A
         service=service,
         type=chosen.get("type", ""),
         code=chosen.get("code", ""),
-        found=queries.Acted.model_validate(counted.body),
+        found=Acted.model_validate(counted.body),
         names=NAMES,
     )
 
@@ -166,7 +169,7 @@ async def replay_chosen(desk: Visitor) -> Response:
         done = await desk.services.command(service, "/operations/dead-letters/replay", submission.key, body)
     except Refused as refused:
         return await _replay_page(desk, form, service, chosen, refused_at(form, refused))
-    count = queries.Acted.model_validate(done.body).count
+    count = Acted.model_validate(done.body).count
     return await desk.done(
         f"/integrations?service={service}", f"{count}件をやり直しています。処理できたものは、この一覧から消えます。"
     )
@@ -174,10 +177,10 @@ async def replay_chosen(desk: Visitor) -> Response:
 
 async def _letter_page(desk: Desk, service: str, letter_id: UUID, form: Form, status: int = 200) -> Response:
     path = f"/operations/dead-letters/{letter_id}"
-    letter = await desk.services.read(service, path, queries.Letter)
+    letter = await desk.services.read(service, path, Letter)
     # After it: looking at the letter is an act, and stands among them.
     asked = {"letter": letter_id, "limit": 20}
-    acts = await part(desk.services.read(service, "/operations/acts", queries.Listed[queries.OperatorAct], asked))
+    acts = await part(desk.services.read(service, "/operations/acts", Listed[OperatorAct], asked))
     people = {each.operator for each in acts.content.items if each.operator_kind == "staff"} if acts.content else set()
     return await desk.page(
         "letter.html",
@@ -196,7 +199,7 @@ async def _names(desk: Desk, people: set[str]) -> dict[str, str]:
     """The names of those whom directory knows."""
     asked = sorted(people)
     found = await asyncio.gather(
-        *(part(desk.services.glance("directory", f"/people/{each}", queries.PersonCard)) for each in asked)
+        *(part(desk.services.glance("directory", f"/people/{each}", PersonCard)) for each in asked)
     )
     return {each: told.content.name for each, told in zip(asked, found, strict=True) if told.content}
 
@@ -231,7 +234,7 @@ async def confirm_discard(desk: Visitor, service: str, letter_id: UUID) -> Respo
 
 async def _discard_page(desk: Desk, service: str, letter_id: UUID, form: Form, status: int = 200) -> Response:
     path = f"/operations/dead-letters/{letter_id}"
-    letter = await desk.services.read(service, path, queries.Letter, {"payload": "false"})
+    letter = await desk.services.read(service, path, Letter, {"payload": "false"})
     return await desk.page(
         "letter_discard.html", status=status, forms={"discard": form}, letter=letter, service=service, names=NAMES
     )

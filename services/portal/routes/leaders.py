@@ -8,10 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from services.portal import queries
 from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
+from services.portal.queries import staff
+from services.portal.queries.leaders import Appointment, KnownLeader
+from services.portal.queries.parts import Listed
+from services.portal.queries.staff import Employee
 
 router = APIRouter(prefix="/leaders", include_in_schema=False)
 
@@ -20,12 +23,12 @@ router = APIRouter(prefix="/leaders", include_in_schema=False)
 async def leaders(desk: Visitor) -> Response:
     """All leaders of today, the visitor's own section first."""
     found, absences = await asyncio.gather(
-        part(desk.services.read("consultations", "/leaders", list[queries.KnownLeader])),
-        queries.absences(desk.services),
+        part(desk.services.read("consultations", "/leaders", list[KnownLeader])),
+        staff.absences(desk.services),
     )
     own_section = desk.identity.person.section_id
     own = [leader for leader in found.content or () if leader.section_id == own_section]
-    sections: dict[str, list[queries.KnownLeader]] = {}
+    sections: dict[str, list[KnownLeader]] = {}
     for leader in found.content or ():
         sections.setdefault(leader.section_id, []).append(leader)
     return await desk.page(
@@ -39,12 +42,12 @@ async def leaders(desk: Visitor) -> Response:
 
 
 async def _term(desk: Desk, appointment_id: UUID, forms: dict[str, Form] | None = None, status: int = 200) -> Response:
-    found = await part(desk.services.read("leaders", f"/appointments/{appointment_id}", queries.Appointment))
+    found = await part(desk.services.read("leaders", f"/appointments/{appointment_id}", Appointment))
     if found.content is None:
         return await desk.page("missing.html", status=404, title="リーダー", sentence=found.missing, back="/leaders")
     may_name = desk.identity.has("hr", "section_head")
     people, absences = await asyncio.gather(
-        part(_colleagues(desk, found.content.section_id if may_name else "")), queries.absences(desk.services)
+        part(_colleagues(desk, found.content.section_id if may_name else "")), staff.absences(desk.services)
     )
     return await desk.page(
         "leader.html",
@@ -57,11 +60,11 @@ async def _term(desk: Desk, appointment_id: UUID, forms: dict[str, Form] | None 
     )
 
 
-async def _colleagues(desk: Desk, section_id: str) -> list[queries.Employee]:
+async def _colleagues(desk: Desk, section_id: str) -> list[Employee]:
     if not section_id:
         return []
     found = await desk.services.glance(
-        "directory", "/people", queries.Listed[queries.Employee], {"section_id": section_id, "limit": 200}
+        "directory", "/people", Listed[Employee], {"section_id": section_id, "limit": 200}
     )
     return found.items
 

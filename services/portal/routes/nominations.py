@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from chassis.calendar import fiscal_year_of
-from services.portal import queries
 from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
 from services.portal.pages.wording import years_around
+from services.portal.queries.nominations import SectionCall, SectionCallSummary
 
 router = APIRouter(prefix="/nominations", include_in_schema=False)
 
@@ -26,7 +26,7 @@ async def own_calls(desk: Visitor, year: Annotated[int | None, Query(ge=2000, le
         desk.services.read(
             "leaders",
             "/section-calls",
-            list[queries.SectionCallSummary],
+            list[SectionCallSummary],
             {"fiscal_year": chosen},
         )
     )
@@ -34,7 +34,7 @@ async def own_calls(desk: Visitor, year: Annotated[int | None, Query(ge=2000, le
 
 
 async def _page(desk: Desk, section_call_id: UUID, form: Form, status: int = 200) -> Response:
-    call = await part(desk.services.read("leaders", f"/section-calls/{section_call_id}", queries.SectionCall))
+    call = await part(desk.services.read("leaders", f"/section-calls/{section_call_id}", SectionCall))
     if call.content is None:
         return await desk.page("missing.html", status=404, title="選出", sentence=call.missing, back="/nominations")
     return await desk.page(

@@ -10,10 +10,12 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from chassis.refusals import Forbidden
-from services.portal import queries
 from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
+from services.portal.queries.parts import Listed
+from services.portal.queries.sections import Section
+from services.portal.queries.staff import Employee
 
 router = APIRouter(prefix="/admin/sections", include_in_schema=False)
 
@@ -27,20 +29,14 @@ def _registrar_only(desk: Desk) -> None:
 async def sections(desk: Visitor, cursor: Annotated[str | None, Query(max_length=500)] = None) -> Response:
     """All sections with their heads."""
     _registrar_only(desk)
-    found = await part(
-        desk.services.read("directory", "/sections", queries.Listed[queries.Section], {"cursor": cursor, "limit": 100})
-    )
+    found = await part(desk.services.read("directory", "/sections", Listed[Section], {"cursor": cursor, "limit": 100}))
     return await desk.page("sections.html", sections=found)
 
 
 async def _section(desk: Desk, section_id: UUID, form: Form, status: int = 200) -> Response:
     found, people = await asyncio.gather(
-        part(desk.services.read("directory", f"/sections/{section_id}", queries.Section)),
-        part(
-            desk.services.read(
-                "directory", "/people", queries.Listed[queries.Employee], {"section_id": section_id, "limit": 200}
-            )
-        ),
+        part(desk.services.read("directory", f"/sections/{section_id}", Section)),
+        part(desk.services.read("directory", "/people", Listed[Employee], {"section_id": section_id, "limit": 200})),
     )
     if found.content is None:
         return await desk.page("missing.html", status=404, title="課", sentence=found.missing, back="/admin/sections")

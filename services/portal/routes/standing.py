@@ -11,11 +11,14 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from chassis.clocks import machine_now
-from services.portal import queries
 from services.portal.gateway import NAMES, Part, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form
 from services.portal.pages.troubles import TIMERS, halted
+from services.portal.queries.deliveries import LateNotices, SentNotice
+from services.portal.queries.leaders import Appointment
+from services.portal.queries.parts import Listed
+from services.portal.queries.standing import LateRun, standing_of_all
 from services.portal.routes.integrations import admin_only
 
 router = APIRouter(include_in_schema=False)
@@ -29,9 +32,9 @@ _PAGES = {"appointment": "/leaders/{id}", "section": "/admin/sections/{id}"}
 SPANS = {1: "この24時間", 7: "この7日間", 30: "この30日間"}
 
 
-async def _late(desk: Desk, since: datetime, cursor: str | None = None) -> queries.LateNotices:
+async def _late(desk: Desk, since: datetime, cursor: str | None = None) -> LateNotices:
     query = {"since": since.isoformat(), "limit": LATE_SHOWN, "cursor": cursor}
-    return await desk.services.read("notifications", "/deliveries/late", queries.LateNotices, query)
+    return await desk.services.read("notifications", "/deliveries/late", LateNotices, query)
 
 
 @router.get("/standing")
@@ -40,12 +43,12 @@ async def standing_still(desk: Visitor) -> Response:
     admin_only(desk)
     since = machine_now() - timedelta(days=1)
     standing, failed, late = await asyncio.gather(
-        queries.standing_of_all(desk.services),
+        standing_of_all(desk.services),
         part(
             desk.services.read(
                 "notifications",
                 "/deliveries",
-                queries.Listed[queries.SentNotice],
+                Listed[SentNotice],
                 {"state": "failed", "limit": FAILED_SHOWN},
             )
         ),
@@ -77,25 +80,21 @@ class LateTimer:
         return (self.ran_at - self.due_at).total_seconds()
 
 
-async def _whom(desk: Desk, timer: queries.LateTimer) -> str:
+async def _whom(desk: Desk, timer: LateRun) -> str:
     """Whom a timer is about, where that is a person's term of office."""
     kind, _, subject = timer.aggregate.partition("/")
     if kind != "appointment":
         return ""
-    told = await part(desk.services.glance("leaders", f"/appointments/{subject}", queries.Appointment))
+    told = await part(desk.services.glance("leaders", f"/appointments/{subject}", Appointment))
     return f"{told.content.name or ''}（{told.content.section_name}）" if told.content else ""
 
 
 async def _late_timers(desk: Desk, since: datetime) -> tuple[list[LateTimer], list[str]]:
     """Late timers of all services, the newest first, and which services did not say."""
     names = list(NAMES)
-    parts: list[Part[list[queries.LateTimer]]] = await asyncio.gather(
+    parts: list[Part[list[LateRun]]] = await asyncio.gather(
         *(
-            part(
-                desk.services.read(
-                    name, "/operations/late-timers", list[queries.LateTimer], {"since": since.isoformat()}
-                )
-            )
+            part(desk.services.read(name, "/operations/late-timers", list[LateRun], {"since": since.isoformat()}))
             for name in names
         )
     )

@@ -9,10 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from services.portal import queries
 from services.portal.gateway import Refused, ServiceDown, part
 from services.portal.pages.desk import Desk, Visitor
 from services.portal.pages.forms import Form, refused_at
+from services.portal.queries.parts import Listed
+from services.portal.queries.trainings import Completion, Programme, ProgrammeDetail
 
 router = APIRouter(prefix="/trainings", include_in_schema=False)
 
@@ -21,12 +22,12 @@ DESKS = ("hr", "it_policy")
 
 async def _page(desk: Desk, form: Form, status: int = 200) -> Response:
     programmes, own = await asyncio.gather(
-        part(desk.services.read("trainings", "/programmes", list[queries.Programme])),
+        part(desk.services.read("trainings", "/programmes", list[Programme])),
         part(
             desk.services.glance(
                 "trainings",
                 "/completions",
-                queries.Listed[queries.Completion],
+                Listed[Completion],
                 {"person_id": desk.identity.person.person_id},
             )
         ),
@@ -65,12 +66,12 @@ async def add_programme(desk: Visitor) -> Response:
 
 async def _programme(desk: Desk, programme_id: UUID, forms: Mapping[str, Form], status: int = 200) -> Response:
     programme, completions = await asyncio.gather(
-        part(desk.services.read("trainings", f"/programmes/{programme_id}", queries.ProgrammeDetail)),
+        part(desk.services.read("trainings", f"/programmes/{programme_id}", ProgrammeDetail)),
         part(
             desk.services.read(
                 "trainings",
                 "/completions",
-                queries.Listed[queries.Completion],
+                Listed[Completion],
                 {"programme_id": programme_id, "limit": 100},
             )
         ),

@@ -5,26 +5,26 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.portal import queries
 from services.portal.gateway import NAMES, Part
 from services.portal.pages import troubles
 from services.portal.pages.troubles import Halted, halted
+from services.portal.queries.deliveries import LateNotices, SentNotice
+from services.portal.queries.parts import Listed
+from services.portal.queries.standing import LettersCounted, OverdueTimer, ServiceCheck, ServiceStop, Standing
 from taiwa_contracts.catalogue import EVENTS
 
 NOW = datetime(2026, 6, 12, 0, 0, tzinfo=UTC)
-NOTHING: Part[Any] = Part(queries.Listed[queries.SentNotice](items=[]))
+NOTHING: Part[Any] = Part(Listed[SentNotice](items=[]))
 IN_TIME = Part(
-    queries.LateNotices(
-        items=[], total=0, people=0, waiting=0, repeated=0, first_happened_at=None, last_settled_at=None
-    )
+    LateNotices(items=[], total=0, people=0, waiting=0, repeated=0, first_happened_at=None, last_settled_at=None)
 )
 
 
-def standing(**changes: Any) -> queries.Standing:
+def standing(**changes: Any) -> Standing:
     calm: dict[str, Any] = {
         "service": "leaders",
         "as_of": NOW,
-        "checks": [queries.ServiceCheck(name="relay", ok=True)],
+        "checks": [ServiceCheck(name="relay", ok=True)],
         "stops": [],
         "letters": [],
         "unpublished": 0,
@@ -32,7 +32,7 @@ def standing(**changes: Any) -> queries.Standing:
         "lag": {},
         "overdue_timers": [],
     }
-    return queries.Standing(**(calm | changes))
+    return Standing(**(calm | changes))
 
 
 def found(**changes: Any) -> list[Halted]:
@@ -49,16 +49,16 @@ def test_a_service_that_does_not_answer_is_named() -> None:
 
 
 def test_a_stop_can_be_let_go_on_and_hides_what_its_loop_says_of_it() -> None:
-    stop = queries.ServiceStop(
+    stop = ServiceStop(
         consumer="leaders", scope="stopped", topic=None, partition=None, cause="most_fail", since=NOW, resumable=True
     )
-    (shown,) = found(stops=[stop], checks=[queries.ServiceCheck(name="consumer", ok=False, reason="most events fail")])
+    (shown,) = found(stops=[stop], checks=[ServiceCheck(name="consumer", ok=False, reason="most events fail")])
     assert shown.stop == stop
     assert "再開する" in shown.why.mend
 
 
 def test_a_stop_that_all_towns_share_is_for_the_operator() -> None:
-    stop = queries.ServiceStop(
+    stop = ServiceStop(
         consumer="leaders", scope="stopped", topic=None, partition=None, cause="most_fail", since=NOW, resumable=False
     )
     (shown,) = found(stops=[stop])
@@ -72,15 +72,15 @@ def test_what_waits_longer_than_it_should_is_late_and_what_does_not_is_not() -> 
     assert "3件" in late.why.what
     assert found(lag={"directory.events": 20}) == []
     assert "900件" in found(lag={"directory.events": 400, "leaders.events": 500})[0].why.what
-    overdue = queries.OverdueTimer(name="end_term", aggregate="appointment/1", due_at=NOW)
+    overdue = OverdueTimer(name="end_term", aggregate="appointment/1", due_at=NOW)
     assert "任期の終わり" in found(overdue_timers=[overdue])[0].why.what
 
 
 def test_what_needs_a_hand_comes_first() -> None:
     letters = [
-        queries.LettersCounted(kind="dead", letters=2, since=NOW),
-        queries.LettersCounted(kind="deferred", letters=1, since=NOW),
-        queries.LettersCounted(kind="held", letters=4, since=NOW),
+        LettersCounted(kind="dead", letters=2, since=NOW),
+        LettersCounted(kind="deferred", letters=1, since=NOW),
+        LettersCounted(kind="held", letters=4, since=NOW),
     ]
     shown = found(letters=letters, unpublished=3, unpublished_since=NOW - timedelta(minutes=4))
     assert [each.tone for each in shown] == ["bad", "warn", "warn"]
