@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from chassis.clocks import CivilClock, SimulatedTime, machine_now, monotonic
 from services.portal.gateway import Gateway, Services, part
-from services.portal.pages import troubles, wording
+from services.portal.pages import events, troubles, wording
 
 CLOCK_FRESH_SECONDS = 2.0
 
@@ -81,9 +81,9 @@ def _environment() -> Environment:
         year=wording.fiscal_year_label,
         year_full=wording.fiscal_year_full,
         span=wording.span,
-        event=troubles.event_words,
-        event_name=troubles.event_name,
-        expected=troubles.expected_words,
+        event=events.event_words,
+        event_name=events.event_name,
+        expected=events.expected_words,
     )
     environment.globals.update(
         asset=_asset_address,

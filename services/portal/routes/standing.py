@@ -13,8 +13,9 @@ from fastapi.responses import Response
 from chassis.clocks import machine_now
 from services.portal.gateway import NAMES, Part, part
 from services.portal.pages.desk import Desk, Visitor
+from services.portal.pages.events import TIMERS
 from services.portal.pages.forms import Form
-from services.portal.pages.troubles import TIMERS, halted
+from services.portal.pages.troubles import halted
 from services.portal.queries.deliveries import LateNotices, SentNotice
 from services.portal.queries.leaders import Appointment
 from services.portal.queries.parts import Listed

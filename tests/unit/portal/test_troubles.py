@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.portal.gateway import NAMES, Part
-from services.portal.pages import troubles
+from services.portal.pages import events
 from services.portal.pages.troubles import Halted, halted
 from services.portal.queries.deliveries import LateNotices, SentNotice
 from services.portal.queries.parts import Listed
@@ -88,16 +88,16 @@ def test_what_needs_a_hand_comes_first() -> None:
 
 
 def test_every_event_has_words() -> None:
-    wordless = {each.TYPE for each in EVENTS if troubles.event_words(each.TYPE) == each.TYPE}
-    assert wordless == set(), "say in services/portal/pages/troubles.py what the event says in Japanese"
+    wordless = {each.TYPE for each in EVENTS if events.event_words(each.TYPE) == each.TYPE}
+    assert wordless == set(), "say in services/portal/pages/events.py what the event says in Japanese"
 
 
 def test_an_unknown_type_is_called_by_its_name() -> None:
-    assert troubles.event_words("somebody.elses") == "somebody.elses"
-    assert troubles.event_words(None) == "種類の分からない知らせ"
-    assert troubles.event_name("taiwa.trainings.training-completed.v3") == "TrainingCompleted v3"
+    assert events.event_words("somebody.elses") == "somebody.elses"
+    assert events.event_words(None) == "種類の分からない知らせ"
+    assert events.event_name("taiwa.trainings.training-completed.v3") == "TrainingCompleted v3"
 
 
 def test_what_a_field_must_be_is_said_in_words() -> None:
-    assert troubles.expected_words("uuid|null") == "IDまたは空"
-    assert troubles.expected_words("mail|in_app") == "「mail」または「in_app」"
+    assert events.expected_words("uuid|null") == "IDまたは空"
+    assert events.expected_words("mail|in_app") == "「mail」または「in_app」"
