@@ -9,12 +9,13 @@ from pathlib import Path
 from tests.architecture.clock import no_sleep_in_tests, one_clock
 from tests.architecture.purity import pure_domain
 from tests.architecture.service_readmes import readmes_say_what_is_wired
-from tests.architecture.shape import one_shape, telling_names
+from tests.architecture.shape import one_shape, one_use_case_a_file, telling_names
 from tests.architecture.sql import bound_values
 from tests.architecture.texts import finished_and_unmuted, of_no_machine
 
 RULES: tuple[Callable[[Path], list[str]], ...] = (
     one_shape,
+    one_use_case_a_file,
     telling_names,
     pure_domain,
     one_clock,

@@ -19,6 +19,8 @@ OWN_PARTS = {
 }
 NEEDED = {"main.py", "README.md", "__init__.py"}
 MIGRATION = re.compile(r"^[0-9]{4}_[a-z0-9_]+\.sql$")
+LONGEST = 300
+"""Lines. A file is split at about 250; the rest is room for one more function, so that no fix waits for a split."""
 BANNED = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "data", "misc", "base", "shared"}
 
 
@@ -50,6 +52,16 @@ def _problems(root: Path, service: Path) -> Iterator[str]:
     for path in sorted((service / "migrations").glob("*")):
         if MIGRATION.match(path.name) is None and path.name != "__pycache__":
             yield f"{place / 'migrations' / path.name}: call it NNNN_what_it_does.sql."
+
+
+def one_use_case_a_file(root: Path) -> list[str]:
+    """Files of a service in which a reader looks for one screen or rule among many."""
+    return [
+        f"{source.path}: {lines} lines, more than {LONGEST}. Make it a package of the same name with one use case "
+        "(a screen, a list, a decision) a file; inside a package, give one of them a file of its own."
+        for source in python_files(root, "services")
+        if (lines := len(source.text.splitlines())) > LONGEST
+    ]
 
 
 def telling_names(root: Path) -> list[str]:

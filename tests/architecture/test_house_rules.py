@@ -10,7 +10,7 @@ import pytest
 from tests.architecture.__main__ import RULES
 from tests.architecture.clock import no_sleep_in_tests, one_clock
 from tests.architecture.purity import pure_domain
-from tests.architecture.shape import one_shape, telling_names
+from tests.architecture.shape import LONGEST, one_shape, one_use_case_a_file, telling_names
 from tests.architecture.sql import bound_values
 from tests.architecture.texts import finished_and_unmuted, of_no_machine
 from tests.architecture.trees import write
@@ -44,6 +44,15 @@ def test_a_long_file_may_become_a_package(tmp_path: Path) -> None:
     service(tmp_path)
     write(tmp_path, "services/leaders/commands/decide_nomination.py")
     assert one_shape(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["services/leaders/queries.py", "services/leaders/queries/board.py"])
+def test_a_file_with_too_many_use_cases_is_found(tmp_path: Path, path: str) -> None:
+    write(tmp_path, path, "SHOWN = 1\n" * LONGEST)
+    assert one_use_case_a_file(tmp_path) == []
+    write(tmp_path, path, "SHOWN = 1\n" * (LONGEST + 1))
+    (problem,) = one_use_case_a_file(tmp_path)
+    assert problem.startswith(f"{path}: 301 lines, more than 300. Make it a package of the same name")
 
 
 def test_only_the_portal_has_templates_and_pages(tmp_path: Path) -> None:
