@@ -23,14 +23,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis.consumer.ledger import Partition
 from chassis.database import ALL_MUNICIPALITIES, Database
-from chassis.faults import is_transient
 from chassis.kafka import cluster_id
 from chassis.service import Service
 from chassis.settings import InstallationSettings
 from chassis.topics import PARTITIONS, generations
-
-LOOK_SECONDS = 2.0
-"""How often it is looked whether the line was passed."""
 
 _READ = "SELECT DISTINCT topic FROM offsets WHERE consumer = $1"
 
@@ -46,8 +42,6 @@ FROM unnest($3::text[], $4::int[], $5::bigint[], $6::int[], $7::bigint[])
 ON CONFLICT DO NOTHING
 """
 
-_PASSED = "UPDATE offsets SET acts_from = 0 WHERE consumer = $1 AND acts_from > 0 AND next >= acts_from"
-
 _LEFT = "SELECT topic, partition, acts_from FROM offsets WHERE consumer = $1 AND acts_from > 0"
 
 _log = structlog.get_logger("taiwa.consumer")
@@ -56,33 +50,24 @@ Run = Callable[[asyncio.Event], Awaitable[None]]
 
 
 class Baseline:
-    """Records where a service's reactions begin, and forgets it once that is passed.
-
-    ``acts_from`` is read by :class:`chassis.consumer.effects.Effects`; of a partition not in it everything is acted on.
-    """
+    """Records where a service's reactions begin; the ledger forgets it in the transaction that passes it."""
 
     def __init__(self, service: Service, database: Database, installation: InstallationSettings) -> None:
         self._service = service
         self._database = database
         self._installation = installation
-        self.acts_from: dict[Partition, int] = {}
 
     async def run(self, consume: Run, stop: asyncio.Event) -> None:
-        """Record, then consume; what is passed is forgotten meanwhile.
+        """Record, then consume.
 
         Raises:
             Exception: Kafka or PostgreSQL cannot be asked; nothing was consumed.
         """
         await self.record()
-        forgetting = asyncio.create_task(self._forget_what_is_passed())
-        try:
-            await consume(stop)
-        finally:
-            forgetting.cancel()
-            await asyncio.wait([forgetting])
+        await consume(stop)
 
     async def record(self) -> None:
-        """Record the line of topics that are read for the first time, and know those recorded before."""
+        """Record the line of topics that are read for the first time."""
         name = self._service.name
         topics = {reaction.event.TOPIC for reaction in self._service.reactions}
         async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
@@ -90,10 +75,7 @@ class Baseline:
             since: datetime = await connection.fetchval(_LATELY if read else _BORN)
         if fresh := sorted(topics - read):
             await self._draw(fresh, since)
-        await self._know()
-        if self.acts_from:
-            until = {f"{topic}-{number}": at for (topic, number), at in self.acts_from.items()}
-            _log.info("consumer.reads_without_acting", service=name, until=until)
+        await self._tell()
 
     async def _draw(self, topics: Sequence[str], since: datetime) -> None:
         begins, lines = await self._lines(topics, since)
@@ -133,20 +115,9 @@ class Baseline:
             {(it.topic[strip:], it.partition): lines[it] for it in places},
         )
 
-    async def _know(self) -> None:
+    async def _tell(self) -> None:
         async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
-            await connection.execute(_PASSED, self._service.name)
             rows = await connection.fetch(_LEFT, self._service.name)
-        left = {(row["topic"], row["partition"]): row["acts_from"] for row in rows}
-        for partition in [it for it in self.acts_from if it not in left]:
-            del self.acts_from[partition]
-        self.acts_from.update(left)
-
-    async def _forget_what_is_passed(self) -> None:
-        """Only what is committed counts as passed, so no record before the line can come again."""
-        while self.acts_from:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self._know()
-            except Exception as error:  # noqa: BLE001  looked at again; a line that stays is only a number
-                _log.warning("consumer.baseline_not_read", error=repr(error), exc_info=not is_transient(error))
+        if rows:
+            until = {f"{row['topic']}-{row['partition']}": row["acts_from"] for row in rows}
+            _log.info("consumer.reads_without_acting", service=self._service.name, until=until)

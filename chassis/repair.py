@@ -12,15 +12,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+from aiokafka import TopicPartition
 
 from chassis.clocks import monotonic
+from chassis.consumer.ledger import REBASE, Offset
 from chassis.database import database_name
-from chassis.kafka import cluster_id
+from chassis.kafka import cluster_id, committed
 from chassis.operations import acts, letters, stops
-from chassis.operations.acts import Operator
+from chassis.operations.acts import Operator, Subject
 from chassis.relay.log import LOCK, place_of, save_place, system_identifier
 from chassis.relay.window import START, Place, Snapshot
 from chassis.settings import InstallationSettings
@@ -64,8 +67,11 @@ _FORGET_PLACE = "DELETE FROM relay_place"
 
 _COUNT = "SELECT count(*) FROM event_log WHERE topic = ANY ($1)"
 
+# A line that a rebase drew is of the old log; where its producer was restored too, others stand below it now.
 _BEGIN_AGAIN = """
-UPDATE offsets AS o SET next = 0, cluster_id = $2, generation = g.generation
+UPDATE offsets AS o SET
+    next = 0, cluster_id = $2, generation = g.generation,
+    acts_from = CASE WHEN o.rebased_from > 0 THEN 0 ELSE o.acts_from END, rebased_from = 0
 FROM unnest($3::text[], $4::int[]) AS g (topic, generation) WHERE o.consumer = $1 AND o.topic = g.topic
 """
 
@@ -82,6 +88,20 @@ UPDATE offsets AS o SET open_letters = o.open_letters - f.letters
 FROM (SELECT topic, partition, count(*) FILTER (WHERE holds) AS letters FROM forgotten GROUP BY 1, 2) AS f
 WHERE o.consumer = $1 AND o.topic = f.topic AND o.partition = f.partition
 """
+
+_OFFSETS = """
+SELECT topic, partition, next, cluster_id, generation, open_letters, acts_from, rebased_from FROM offsets
+WHERE consumer = $1 ORDER BY topic, partition FOR UPDATE
+"""
+
+_GO_ON_FROM = """
+UPDATE offsets AS o SET
+    rebased_from = k.told, acts_from = CASE WHEN $2 THEN o.acts_from ELSE greatest(o.acts_from, k.told) END
+FROM unnest($3::text[], $4::int[], $5::bigint[]) AS k (topic, partition, told)
+WHERE o.consumer = $1 AND o.topic = k.topic AND o.partition = k.partition
+"""
+
+_FORGET_STOP = "DELETE FROM stops WHERE consumer = $1 AND command = $2"
 
 _FORGET_STOPS = "DELETE FROM stops WHERE consumer = $1 AND command LIKE 'taiwa republish %'"
 
@@ -141,6 +161,53 @@ async def relay_rebase(admin_url: str, installation: InstallationSettings, servi
             place = Place(prev=Snapshot(taken["taken"], floor, START.prev.taken_at))
             await save_place(connection, place, system_identifier=identifier, cluster_id=kafka)
     return int(done.rpartition(" ")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Records of a partition that a restored database forgot that it dealt with: from ``since`` up to ``until``."""
+
+    topic: str
+    partition: int
+    since: int
+    until: int
+
+
+async def consumer_rebase(
+    admin_url: str,
+    installation: InstallationSettings,
+    service: str,
+    *,
+    act: bool = False,
+    dry_run: bool = False,
+    by: Operator = _SOMEBODY,
+    reason: str = "",
+) -> list[Forgotten]:
+    """Make a consumer go on whose database was restored from an earlier time; gives what that forgot.
+
+    Its projections are brought up to date; its reactions leave those records out, as they acted on them before, unless
+    ``act``: then they act again, and mails of that stretch are sent a second time. ``dry_run`` changes nothing.
+
+    Raises:
+        OSError, asyncpg.PostgresError, aiokafka.errors.KafkaError: a server cannot be reached; run it again.
+    """
+    prefix = installation.prefix
+    told = await committed(installation, f"{prefix}{service}")  # before the rows, as the consumer does
+    async with _administrator(admin_url, installation, service) as connection, connection.transaction():
+        forgotten = []
+        for row in await connection.fetch(_OFFSETS, service):
+            offset = Offset(*tuple(row.values())[2:])
+            until, of_log = told.get(TopicPartition(f"{prefix}{row['topic']}", row["partition"]), (0, ""))
+            if offset.forgot(until, of_log):
+                forgotten.append(Forgotten(row["topic"], row["partition"], offset.next, until))
+        if not dry_run:
+            topics, partitions = [it.topic for it in forgotten], [it.partition for it in forgotten]
+            await connection.execute(_GO_ON_FROM, service, act, topics, partitions, [it.until for it in forgotten])
+            await connection.execute(_FORGET_STOP, service, f"{REBASE} {service}")
+            how = "; acts again" if act else ""
+            subjects = [Subject(topic=it.topic, partition=it.partition) for it in forgotten]
+            await acts.note(connection, by, "rebased", subjects, reason=f"{reason}{how}")
+    return forgotten
 
 
 Also = Callable[["asyncpg.Connection[asyncpg.Record]", str], Awaitable[None]]

@@ -225,7 +225,7 @@ class Hosted:
             self._start("relay", watched, gate.run)
         if "consumer" in self.roles:
             baseline = Baseline(self.service, self.worker, self.installation)
-            consumer = Consumer(self.service, self.worker, self.installation, baseline.acts_from)
+            consumer = Consumer(self.service, self.worker, self.installation)
             self.health.lag = lambda: consumer.lag
             entry = _Gate(self.health, self.service.consumes, partial(baseline.run, consumer.run))
             watched = WatchedLoop(

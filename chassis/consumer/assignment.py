@@ -3,10 +3,13 @@
 Promise: no record flows before the stored offset was read and sought: the listener's first statement pauses. What
 cannot be positioned (database down) stays paused and is tried again.
 
+A database that was restored from an earlier time knows of less than was told to Kafka: its consumer would act again.
+It stops with the command to run. What was done in the seconds before, and not told yet, is acted upon again.
+
 A log that does not fit the stored offset (another Kafka, another generation, records gone, an offset beyond its end,
 more partitions) stops the consumer with the command to run; whether it still fits is looked at now and then.
 
-Proven by ``tests/integration/messaging/test_consumer.py`` and ``tests/simulation``.
+Proven by ``tests/integration/messaging/test_consumer.py``, ``test_forgotten.py`` and ``tests/simulation``.
 """
 
 from __future__ import annotations
@@ -21,9 +24,9 @@ from aiokafka.errors import IllegalStateError
 
 from chassis.clocks import monotonic
 from chassis.consumer.halts import WHOLE, Halts
-from chassis.consumer.ledger import REPUBLISH, Ledger, Offset, Partition, Stop
+from chassis.consumer.ledger import REBASE, REPUBLISH, Ledger, Offset, Partition, Stop
 from chassis.database import ALL_MUNICIPALITIES, Database
-from chassis.kafka import cluster_id
+from chassis.kafka import cluster_id, committed
 from chassis.settings import InstallationSettings
 from chassis.topics import PARTITIONS, generations
 
@@ -51,6 +54,12 @@ class Logs:
     def generation(self, topic: str) -> int:
         """The generation of a topic, 1 if it was never registered."""
         return self._generations.get(topic, 1)
+
+    async def told(self, consumer: str) -> dict[Partition, tuple[int, str]]:
+        """How far a consumer told Kafka it is, and of which log (:attr:`Offset.log`)."""
+        prefix = self._installation.prefix
+        found = await committed(self._installation, f"{prefix}{consumer}")
+        return {(place.topic[len(prefix) :], place.partition): it for place, it in found.items()}
 
     def mismatch(self, partition: Partition, row: Offset | None) -> str | None:
         """Why a stored offset is not of this log; ``None``: it is."""
@@ -84,6 +93,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._client: Callable[[], AIOKafkaConsumer] | None = None
         self.in_hand = asyncio.Lock()
         self.expected: dict[Partition, int | None] = {}
+        self._of_log: dict[Partition, str] = {}
+        """Of which log ``expected`` is: as the row said when it was positioned."""
         self._logs_are_known = False
         self.suspects: dict[Partition, str] = {}
         """Partitions that did not fit once; twice for the same reason is a stop."""
@@ -140,15 +151,24 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
 
     async def lag(self) -> dict[str, int]:
         """Records behind, per topic, of this process's partitions; tells the group coordinator where we are."""
-        at = {self.kafka(it): offset for it, offset in self.expected.items() if offset is not None}
+        at = await self.tell()
         if self.client is None or not at:
             return {}
         behind: dict[str, int] = {}
         for place, end in (await self.client.end_offsets(list(at))).items():
             topic = self.partition(place)[0]
             behind[topic] = behind.get(topic, 0) + max(0, end - at[place])
-        await self.client.commit(at)
         return behind
+
+    async def tell(self) -> dict[TopicPartition, int]:
+        """Tell the group coordinator how far this process's partitions are, of which log, and give it.
+
+        Only what is committed in PostgreSQL is told: a row that knows less went back with its database.
+        """
+        at = {it: offset for it, offset in self.expected.items() if offset is not None}
+        if self.client is not None and at:
+            await self.client.commit({self.kafka(it): (offset, self._of_log[it]) for it, offset in at.items()})
+        return {self.kafka(it): offset for it, offset in at.items()}
 
     def partition(self, it: TopicPartition) -> Partition:
         """Without the installation's prefix."""
@@ -190,6 +210,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 self._logs_are_known = True
             places = [self.kafka(it) for it in partitions]
             begin = {self.partition(it): at for it, at in (await self.client.beginning_offsets(places)).items()}
+            # Before the rows: another process moves them on first and tells Kafka then.
+            told = await self._logs.told(self._ledger.consumer)
             async with self._database.scoped(ALL_MUNICIPALITIES) as connection:
                 # A log that lacks its beginning is no log to begin with; only compaction may have taken it.
                 first = {it: at if it[0] in self._compacted else 0 for it, at in begin.items()}
@@ -204,11 +226,23 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             for partition in partitions:
                 if self._halts.stands_still(partition):
                     continue
-                self._seek(partition, rows, begin[partition], end[partition])
+                if not self._went_back(partition, rows.get(partition), *told.get(partition, (0, ""))):
+                    self._seek(partition, rows, begin[partition], end[partition])
             if self._halts.probing_whole:
                 self._halts.passed(WHOLE)
         except Exception as error:  # noqa: BLE001  whatever it is, nothing flows until a later attempt succeeds
             _log.warning("consumer.not_positioned", group=self._ledger.consumer, error=repr(error))
+
+    def _went_back(self, partition: Partition, row: Offset | None, told: int, of_log: str) -> bool:
+        """Stop where the row has forgotten what it dealt with; gives whether it has."""
+        if row is None or not row.forgot(told, of_log):
+            return False
+        reason = (
+            f"{partition[0]}-{partition[1]} was dealt with up to offset {told}, and the row says {row.next}: the "
+            f"database of {self._ledger.consumer} was restored from an earlier time"
+        )
+        self.stop_all(reason, f"{REBASE} {self._ledger.consumer}")
+        return True
 
     def _seek(self, partition: Partition, rows: Mapping[Partition, Offset], begin: int, end: int) -> None:
         row = rows.get(partition)
@@ -226,6 +260,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             with contextlib.suppress(IllegalStateError):  # revoked meanwhile
                 self.client.seek(self.kafka(partition), row.next)
                 self.expected[partition] = row.next
+                self._of_log[partition] = row.log
                 self.client.resume(self.kafka(partition))
 
     def hold_back(self, partition: Partition) -> None:

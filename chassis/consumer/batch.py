@@ -11,7 +11,7 @@ Proven by ``tests/simulation``, ``tests/integration/messaging/test_consumer.py``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -108,6 +108,7 @@ class Batches:
             fresh: list[Incoming] = []
             moved: dict[Partition, tuple[int, int]] = {}
             letters = False
+            acts_from: dict[Partition, int] = {}
             for delivery in deliveries:
                 row = self._check_log(delivery.partition, rows.get(delivery.partition))
                 records = delivery.records
@@ -116,6 +117,8 @@ class Batches:
                     fresh += records[drop:] if drop else records
                     moved[delivery.partition] = (records[-1].offset + 1, 0)
                     letters = letters or row.open_letters > 0
+                    if row.acts_from:
+                        acts_from[delivery.partition] = row.acts_from
                 self._counters[Verdict.SKIP].inc(drop)
             if not fresh:
                 return
@@ -123,7 +126,9 @@ class Batches:
             known = await ledger.versions(connection, list(_version_keys(fresh)))
             plan = _plan(fresh, known, held)
             reacted = await self._effects.apply(
-                connection, [it.received for it, what in plan.verdicts if what is Verdict.APPLY and it.received]
+                connection,
+                [it.received for it, what in plan.verdicts if what is Verdict.APPLY and it.received],
+                acts_from,
             )
             for record in (it for it, what in plan.verdicts if what is Verdict.HOLD):
                 await self._set_aside(connection, record, HELD, moved, held)
@@ -162,7 +167,8 @@ class Batches:
                 known.get(record.version_key) if record.version_key else None,
                 key_is_held=(*partition, record.key) in held,
             )
-            failure = await self._attempt(connection, record, judgement, attempts=1)
+            lines = {partition: row.acts_from}
+            failure = await self._attempt(connection, record, judgement, attempts=1, acts_from=lines)
             advanced: dict[VersionKey, Known] = {}
             if failure is None:
                 advanced = _advanced(record, judgement.verdict)
@@ -192,7 +198,9 @@ class Batches:
             judgement = judge(
                 record.subject, known.get(record.version_key) if record.version_key else None, key_is_held=False
             )
-            failure = await self._attempt(connection, record, judgement, attempts=attempts + 1)
+            # A letter of a restored database may be from before the stretch that is only copied.
+            lines = {} if row.rebased_from else {partition: row.acts_from}
+            failure = await self._attempt(connection, record, judgement, attempts=attempts + 1, acts_from=lines)
             if failure is None:
                 await dead_letters.close(connection, letter, "applied")
                 advanced = _advanced(record, judgement.verdict)
@@ -203,7 +211,13 @@ class Batches:
         self._database.committed.set()
 
     async def _attempt(
-        self, connection: Connection, record: Incoming, judgement: Judgement, *, attempts: int
+        self,
+        connection: Connection,
+        record: Incoming,
+        judgement: Judgement,
+        *,
+        attempts: int,
+        acts_from: Mapping[Partition, int],
     ) -> Failure | None:
         """Apply one record under a savepoint; what it failed of, if it did."""
         if judgement.verdict is Verdict.HOLD:
@@ -214,7 +228,7 @@ class Batches:
             return None
         await connection.execute("SAVEPOINT event")
         try:
-            await self._effects.apply(connection, [record.received])
+            await self._effects.apply(connection, [record.received], acts_from)
             # A deferred constraint must fail here, where it is this event's fault, not at COMMIT.
             await connection.execute("SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT event")
         except Exception as error:

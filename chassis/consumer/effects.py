@@ -22,6 +22,9 @@ from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.service import Projection, Reaction, Received, Service
 from chassis.transaction import Actor, Connection, Transaction
 
+NO_LINES: Mapping[Partition, int] = {}
+"""Everything is acted upon."""
+
 _tracer = trace.get_tracer("taiwa.consumer")
 
 
@@ -38,11 +41,8 @@ class Effects:
         database: Database,
         *,
         projections_only: bool = False,
-        acts_from: Mapping[Partition, int] | None = None,
     ) -> None:
-        """``acts_from``: records of a partition before this offset are copied and not acted upon."""
         self._service = service.name
-        self._acts_from: Mapping[Partition, int] = {} if acts_from is None else acts_from
         self._database = database
         self._projections: list[tuple[Projection, frozenset[str]]] = [
             (projection, frozenset(event.TYPE for event in projection.events)) for projection in service.projections
@@ -51,17 +51,21 @@ class Effects:
         for reaction in () if projections_only else service.reactions:
             self._reactions.setdefault(reaction.event.TYPE, []).append((reaction, Actor("reaction", reaction.name)))
 
-    async def apply(self, connection: Connection, records: Sequence[Received[Any]]) -> bool:
-        """Bring the records' effects about; gives whether any reaction ran. The scope is ``*`` before and after."""
+    async def apply(
+        self, connection: Connection, records: Sequence[Received[Any]], acts_from: Mapping[Partition, int] = NO_LINES
+    ) -> bool:
+        """Bring the records' effects about; gives whether any reaction ran. The scope is ``*`` before and after.
+
+        ``acts_from``: records of a partition before this offset are copied and not acted upon.
+        """
         for projection, types in self._projections:
             wanted = [record for record in records if record.type in types]
             if wanted:
                 await projection.apply(connection, wanted)
         failpoints.reach("consumer.after_projections")
         reacting = [record for record in records if record.type in self._reactions]
-        if self._acts_from:
-            lines = self._acts_from
-            reacting = [it for it in reacting if it.offset >= lines.get((it.topic, it.partition), 0)]
+        if acts_from:
+            reacting = [it for it in reacting if it.offset >= acts_from.get((it.topic, it.partition), 0)]
         if not reacting:
             return False
         clock = await self._database.civil_clock(connection)

@@ -20,18 +20,40 @@ from chassis.transaction import Connection
 REPUBLISH = "taiwa republish"
 """The command that mends a log which does not fit its consumers."""
 
+REBASE = "taiwa consumer rebase"
+"""The command that mends a consumer whose database was restored from an earlier time."""
+
 Partition = tuple[str, int]
 """(topic without prefix, partition)"""
 
 
 @dataclass(slots=True)
 class Offset:
-    """A locked row: the next offset to apply, of which log, and how many letters are open."""
+    """A locked row: the next offset to apply, of which log, and how many letters are open.
+
+    ``acts_from``: records before it are copied and not acted upon. ``rebased_from``: how far Kafka had been told of
+    offsets that this row does not know, when an operator rebased it.
+    """
 
     next: int
     cluster_id: str
     generation: int
     open_letters: int
+    acts_from: int
+    rebased_from: int
+
+    @property
+    def log(self) -> str:
+        """Which Kafka's topic it is of, and which life of it; committed to Kafka beside the offset."""
+        return f"{self.cluster_id}/{self.generation}"
+
+    def forgot(self, told: int, of_log: str) -> bool:
+        """Whether Kafka was told of more of this very log than the row knows, and no operator knows of that yet.
+
+        ``told`` must have been read before the row. Then only a restored database makes this true: an offset is told
+        after it is committed here.
+        """
+        return of_log == self.log and told > max(self.next, self.rebased_from)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +69,12 @@ class Stop:
     @property
     def probed(self) -> bool:
         """Whether it may pass by itself: everything but a bad deploy."""
-        return bool(self.topic) or self.command.startswith(REPUBLISH)
+        return bool(self.topic) or self.command.startswith((REPUBLISH, REBASE))
 
 
 # Locked in one order by everybody, so that two processes with several partitions in common cannot deadlock.
 _LOCK = """
-SELECT topic, partition, next, cluster_id, generation, open_letters FROM offsets
+SELECT topic, partition, next, cluster_id, generation, open_letters, acts_from, rebased_from FROM offsets
 WHERE consumer = $1 AND (topic, partition) IN (SELECT * FROM unnest($2::text[], $3::int[]))
 ORDER BY topic, partition FOR UPDATE
 """
@@ -70,7 +92,10 @@ CROSS JOIN LATERAL (
 """
 
 _MOVE = """
-UPDATE offsets AS o SET next = m.next, open_letters = o.open_letters + m.letters
+UPDATE offsets AS o SET
+    next = m.next,
+    open_letters = o.open_letters + m.letters,
+    acts_from = CASE WHEN o.acts_from > m.next THEN o.acts_from ELSE 0 END
 FROM unnest($2::text[], $3::int[], $4::bigint[], $5::int[]) AS m (topic, partition, next, letters)
 WHERE o.consumer = $1 AND o.topic = m.topic AND o.partition = m.partition
 """
@@ -114,7 +139,7 @@ class Ledger:
         rows = await connection.fetch(
             _LOCK, self.consumer, [topic for topic, _ in partitions], [partition for _, partition in partitions]
         )
-        return {(row[0], row[1]): Offset(row[2], row[3], row[4], row[5]) for row in rows}
+        return {(row[0], row[1]): Offset(*row[2:]) for row in rows}
 
     async def take(
         self,

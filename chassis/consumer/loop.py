@@ -1,7 +1,8 @@
 """Consumes the topics a service needs, for ever: puts decisions, ledger, batches, assignment and halts together.
 
 Promise: every reaction takes effect exactly once in the consumer's own database, in order per aggregate, under crash,
-pause, rebalance, redelivery and duplicate publication. Kafka's own commit is made now and then, for displays of lag.
+pause, rebalance, redelivery and duplicate publication. Kafka is told the offsets now and then: that shows the lag, and
+tells of a restored database.
 
 Proven by ``tests/simulation``, ``tests/integration/messaging/test_consumer.py`` and ``tests/resilience``.
 """
@@ -9,6 +10,7 @@ Proven by ``tests/simulation``, ``tests/integration/messaging/test_consumer.py``
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 import structlog
@@ -22,7 +24,7 @@ from chassis.consumer.delivery import Deliveries, waited
 from chassis.consumer.effects import Effects
 from chassis.consumer.halts import Halts
 from chassis.consumer.hosting import Hosting
-from chassis.consumer.ledger import Ledger, Partition
+from chassis.consumer.ledger import Ledger
 from chassis.consumer.records import Reader
 from chassis.database import ALL_MUNICIPALITIES, Database
 from chassis.faults import is_transient
@@ -34,6 +36,9 @@ WATCH_SECONDS = 0.5
 
 LAG_EVERY = 10
 """Watches between two looks at the lag, each with a commit to Kafka."""
+
+TELLING_SECONDS = 2.0
+"""How long a consumer that ends tries to tell Kafka how far it came."""
 
 LOGS_EVERY = 60
 """Watches between two looks whether the topics are still the ones that were positioned on."""
@@ -49,7 +54,6 @@ class Consumer:
         service: Service,
         database: Database,
         installation: InstallationSettings,
-        acts_from: Mapping[Partition, int] | None = None,
     ) -> None:
         self._service = service.name
         self._database = database
@@ -62,7 +66,7 @@ class Consumer:
         self._ledger = Ledger(service.name)
         self._logs = Logs(installation)
         reader = Reader(installation.prefix, service.consumes)
-        effects = Effects(service, database, acts_from=acts_from)
+        effects = Effects(service, database)
         self._batches = Batches(database, self._ledger, self._logs, effects, reader)
         self._assignment = Assignment(
             database, self._ledger, self._logs, self.halts, prefix=installation.prefix, compacted=reader.compacted
@@ -121,6 +125,9 @@ class Consumer:
                 watches += 1
                 await self._watch(lag=watches % LAG_EVERY == 0, logs=watches % LOGS_EVERY == 0)
         finally:
+            with contextlib.suppress(Exception):  # told for the case of a restore; nothing rests on it
+                async with asyncio.timeout(TELLING_SECONDS):
+                    await assignment.tell()
             await hosting.stop()
             assignment.forget()
 

@@ -12,11 +12,13 @@ from typing import Literal
 
 import asyncpg
 
+from chassis.consumer.ledger import REBASE
 from chassis.operations.acts import Subject
 from chassis.transaction import Connection
 
-Cause = Literal["most_fail", "other_log", "fault", "key_full"]
-"""Most events fail; the log is not the one that was read; a fault that outlasted its retries; a key over its limit."""
+Cause = Literal["most_fail", "other_log", "went_back", "fault", "key_full"]
+"""Most events fail; the log is not the one that was read; the database was restored from an earlier time; a fault that
+outlasted its retries; a key over its limit."""
 
 _ALL = "SELECT consumer, scope, topic, partition, reason, command, stopped_at FROM stops ORDER BY stopped_at, topic"
 
@@ -38,13 +40,16 @@ class Standing:
 
     @property
     def resumable(self) -> bool:
-        """Whether trying again is what helps; a log that does not fit needs its command."""
-        return self.cause != "other_log"
+        """Whether trying again is what helps; a log or a database that does not fit needs its command."""
+        return self.cause not in {"other_log", "went_back"}
 
 
 def _cause(row: asyncpg.Record) -> Cause:
     if row["scope"] == "stopped":
-        return "other_log" if " republish " in f"{row['command']} " else "most_fail"
+        command = f"{row['command']} "
+        if command.startswith(f"{REBASE} "):
+            return "went_back"
+        return "other_log" if " republish " in command else "most_fail"
     return "key_full" if row["scope"] == "blocked" else "fault"
 
 

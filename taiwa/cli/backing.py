@@ -1,4 +1,4 @@
-"""Databases and topics: migrate, topics, relay rebase, republish."""
+"""Databases and topics: migrate, topics, relay rebase, consumer rebase, republish."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from taiwa.services import SERVICES, WITH_CLOCK, make_topics, migrations_of, req
 from taiwa_contracts.topics import TOPICS, Topic
 
 if TYPE_CHECKING:
+    from chassis.repair import Forgotten
     from chassis.restored import Published
 
 T = TypeVar("T")
@@ -112,6 +113,56 @@ def relay_rebase(service: str, state: StateOption, *, as_json: JsonOption = Fals
         print_json({"service": service, "published_again": again})
         return
     console.print(f"The relay of {service} goes on; {again} events are published again.", highlight=False)
+
+
+consumer = typer.Typer(help="The consumer of a service: from Kafka to its database.", no_args_is_help=True)
+app.add_typer(consumer, name="consumer")
+
+
+@consumer.callback()
+def _consumer_group() -> None:
+    """Keep ``rebase`` a command of its own although it is the only one."""
+
+
+@consumer.command("rebase")
+def consumer_rebase(
+    service: str,
+    state: StateOption,
+    *,
+    act: Annotated[
+        bool, typer.Option("--act", help="Act on those records again: mails of that stretch are sent a second time.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, change nothing.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a consumer go on whose database was restored from an earlier time.
+
+    Records that it dealt with since are copied again, so that its projections are right, and not acted upon a second
+    time: what its reactions had written themselves since is not in the restored database, and does not come back.
+    """
+    require_known(service)
+    where = operated(state)
+
+    async def work() -> list[Forgotten]:
+        from chassis.repair import consumer_rebase as rebase  # noqa: PLC0415 - see above
+
+        return await rebase(
+            where.require_admin(), where.settings, service, act=act, dry_run=dry_run, by=at_terminal(), reason=reason
+        )
+
+    forgotten = _repaired(work())
+    if as_json:
+        print_json({"service": service, "changed": not dry_run, "acts": act, "forgotten": list(map(asdict, forgotten))})
+        return
+    if not forgotten:
+        console.print(f"The database of {service} knows of everything that Kafka was told; nothing to do.")
+        return
+    for it in forgotten:
+        console.print(f"  {it.topic}-{it.partition}: offsets {it.since} to {it.until - 1}", highlight=False)
+    are, what = "would be" if dry_run else "are", "acted upon again" if act else "copied and not acted upon"
+    many = sum(it.until - it.since for it in forgotten)
+    console.print(f"{many} records that {service} dealt with before {are} {what}.", highlight=False)
 
 
 @app.command()

@@ -319,7 +319,7 @@ class Client:
 
     def assign(self, partitions: Sequence[TopicPartition]) -> None:
         """A new assignment: positions are the group's own, until somebody seeks."""
-        self.positions = {it: self._group.committed.get(it, 0) for it in partitions}
+        self.positions = {it: self._group.committed.get(it, (0, ""))[0] for it in partitions}
         self.paused.clear()
 
     def _check(self, it: TopicPartition) -> None:
@@ -351,13 +351,13 @@ class Client:
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return {it: log.end for it, log in (await self._logs(partitions)).items()}
 
-    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+    async def commit(self, offsets: dict[TopicPartition, int | tuple[int, str]]) -> None:
         for it in offsets:
             self._check(it)
         await self._broker.answers(self._process, (), float("inf"))
         if self not in self._group.current:
             raise CommitFailedError
-        self._group.committed.update(offsets)
+        self._group.committed.update({it: (at, "") if isinstance(at, int) else at for it, at in offsets.items()})
 
     def take(self, limit: int) -> list[Record]:
         """What a poll gives: records of what is assigned and not paused."""
@@ -384,7 +384,7 @@ class Group:
     members: list[Hosting] = field(default_factory=list)
     current: list[Client] = field(default_factory=list)
     """Clients of members that have the present assignment."""
-    committed: dict[TopicPartition, int] = field(default_factory=dict)
+    committed: dict[TopicPartition, tuple[int, str]] = field(default_factory=dict)
     round: int = 0
     known: int = 0
     """Partitions there were when they were given."""

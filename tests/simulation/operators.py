@@ -50,6 +50,9 @@ class Operator:
         if "taiwa republish source" in named:
             await self.republish()
             return
+        if "taiwa consumer rebase sink" in named:
+            await self.rebase_consumer()
+            return
         if "taiwa dead-letters list" in named:
             world.failing_deploy = False
         await self._letters(world.source)
@@ -101,6 +104,12 @@ class Operator:
         self.world.tell("operator runs: taiwa relay rebase source")
         with contextlib.suppress(*_FAULTS):
             await repair.relay_rebase("", SETTINGS, "source")
+
+    async def rebase_consumer(self) -> None:
+        """``taiwa consumer rebase sink --act``: what the effects' table forgot is to be there again."""
+        self.world.tell("operator runs: taiwa consumer rebase sink --act")
+        with contextlib.suppress(*_FAULTS):
+            await repair.consumer_rebase("", SETTINGS, "sink", act=True)
 
 
 def note_of(event: Content) -> str:

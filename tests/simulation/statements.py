@@ -16,7 +16,7 @@ import asyncpg
 
 from chassis import dead_letters, repair, timers, transaction
 from chassis.consumer import ledger
-from chassis.operations import letters, stops
+from chassis.operations import acts, letters, stops
 from chassis.relay import fitting
 from chassis.relay import log as relay_log
 from tests.mutants import relay as mutant_relay
@@ -352,7 +352,7 @@ def make_partitions(_: Server, __: Transaction) -> int:
 
 # The consumer's ledger
 
-_OFFSET = ("topic", "partition", "next", "cluster_id", "generation", "open_letters")
+_OFFSET = ("topic", "partition", "next", "cluster_id", "generation", "open_letters", "acts_from", "rebased_from")
 
 
 def _offset_keys(consumer: str, topics: Sequence[str], partitions: Sequence[int]) -> list[tuple[str, str, int]]:
@@ -396,7 +396,7 @@ def take_offsets(
         server.lock(tx, "offsets", key)
     for key, (topic, partition, begin, generation) in zip(keys, wanted, strict=True):
         if key in new and server.get(tx, "offsets", key) is None:
-            content = dict(zip(_OFFSET, (topic, partition, begin, cluster_id, generation, 0), strict=True))
+            content = dict(zip(_OFFSET, (topic, partition, begin, cluster_id, generation, 0, 0, 0), strict=True))
             server.put(tx, "offsets", key, content)
     return len(new)
 
@@ -417,7 +417,13 @@ def _move(
         key = (consumer, topic, partition)
         row = server.get(tx, "offsets", key)
         if row is not None:
-            changed = {**row, "next": next_offset, "open_letters": row["open_letters"] + more}
+            acts_from = row["acts_from"] if row["acts_from"] > next_offset else 0
+            changed = {
+                **row,
+                "next": next_offset,
+                "open_letters": row["open_letters"] + more,
+                "acts_from": acts_from,
+            }
             server.put(tx, "offsets", key, changed)
     return len(moves)
 
@@ -734,9 +740,54 @@ def begin_again(
     for key in keys:
         row = server.get(tx, "offsets", key)
         assert row is not None
-        changed = {"next": 0, "cluster_id": cluster_id, "generation": now[row["topic"]]}
+        changed = {
+            "next": 0,
+            "cluster_id": cluster_id,
+            "generation": now[row["topic"]],
+            "acts_from": 0 if row["rebased_from"] else row["acts_from"],
+            "rebased_from": 0,
+        }
         server.put(tx, "offsets", key, {**row, **changed})
     return len(keys)
+
+
+@statement(repair._OFFSETS)
+def offsets_of(server: Server, tx: Transaction, consumer: str) -> list[Row]:
+    keys = sorted(key for key, _ in server.rows(tx, "offsets") if key[0] == consumer)
+    for key in keys:
+        server.lock(tx, "offsets", key)
+    return rows_of([it for it in (server.get(tx, "offsets", key) for key in keys) if it is not None], *_OFFSET)
+
+
+@statement(repair._GO_ON_FROM)
+def go_on_from(
+    server: Server,
+    tx: Transaction,
+    consumer: str,
+    act: bool,
+    topics: Sequence[str],
+    partitions: Sequence[int],
+    told: Sequence[int],
+) -> int:
+    for topic, partition, until in zip(topics, partitions, told, strict=True):
+        key = (consumer, topic, partition)
+        row = server.get(tx, "offsets", key)
+        assert row is not None
+        acts_from = row["acts_from"] if act else max(row["acts_from"], until)
+        server.put(tx, "offsets", key, {**row, "rebased_from": until, "acts_from": acts_from})
+    return len(topics)
+
+
+@statement(acts._NOTE)
+def note_act(_: Server, __: Transaction, *___: Any) -> int:
+    """On record; read by nobody here."""
+    return 0
+
+
+@statement(repair._FORGET_STOP)
+def forget_stop(server: Server, tx: Transaction, consumer: str, command: str) -> int:
+    named = [(key, it["command"]) for key, it in server.rows(tx, "stops") if key[0] == consumer]
+    return _delete(server, tx, "stops", [key for key, its in named if its == command])
 
 
 @statement(repair._FORGET_LETTERS)

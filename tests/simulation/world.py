@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 from pydantic import SecretStr
 
@@ -250,6 +251,12 @@ async def _fits(*_: object) -> None:
     await _cluster_id(None)
 
 
+async def _committed(_: object, group: str) -> dict[TopicPartition, tuple[int, str]]:
+    await _cluster_id(None)
+    found = _now[-1].broker.groups.get(group)
+    return {} if found is None else dict(found.committed)
+
+
 async def _generations(_: object) -> dict[str, int]:
     await _cluster_id(None)
     return dict(_now[-1].broker.generations)
@@ -299,6 +306,7 @@ _REPLACED: list[tuple[Any, str, Any]] = [
     (relay_loop, "cluster_id", _cluster_id),
     (relay_loop, "misfit", _fits),
     (consumer_assignment, "cluster_id", _cluster_id),
+    (consumer_assignment, "committed", _committed),
     (consumer_assignment, "generations", _generations),
     (relay_publisher, "AIOKafkaProducer", lambda **_: Producer(_now[-1].broker)),
     (consumer_loop, "Hosting", lambda _, **given: Hosting(_now[-1].broker, **given)),
@@ -306,6 +314,7 @@ _REPLACED: list[tuple[Any, str, Any]] = [
     (fitting, "_newest", _newest),
     (repair, "asyncpg", _Administration),
     (repair, "cluster_id", _cluster_id),
+    (repair, "committed", _committed),
     (repair, "generations", _generations),
     (repair, "delete_topics", _delete_topics),
     (repair, "ensure_topics", _ensure_topics),

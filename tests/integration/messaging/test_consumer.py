@@ -36,6 +36,9 @@ from tests.integration.messaging.services import (
     until,
 )
 
+NEVER = 10**9
+"""Watches until Kafka is told."""
+
 
 async def effects(sink: Toy, count: int) -> list[tuple[str, int]] | None:
     rows = await sink.rows("SELECT thing_id, version FROM effects ORDER BY id")
@@ -295,8 +298,9 @@ async def test_the_newest_jump_of_the_civil_clock_holds_for_the_whole_installati
 async def test_a_database_restored_under_an_idle_consumer_is_filled_again(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No new record comes to tell that the stored offset went back; the consumer looks by itself."""
+    """No new record comes to tell that the stored offset went back; Kafka was not told of it yet."""
     monkeypatch.setattr(loop, "LOGS_EVERY", 1)
+    monkeypatch.setattr(loop, "LAG_EVERY", NEVER)
     async with toy(sink_service(installation), installation) as sink:
         sink.consumer()
         for version in range(1, 4):
@@ -338,8 +342,11 @@ async def test_records_that_were_deleted_before_an_idle_consumer_read_them_stop_
         assert stop["command"] == "taiwa republish source"
 
 
-async def test_a_hole_that_a_restored_database_makes_in_states_is_filled_again(installation: Installation) -> None:
+async def test_a_hole_that_a_restored_database_makes_in_states_is_filled_again(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A record comes after the restore; what stands between it and the stored offset was not taken by compaction."""
+    monkeypatch.setattr(loop, "LAG_EVERY", NEVER)
     async with toy(sink_service(installation), installation) as sink:
         sink.consumer()
 
