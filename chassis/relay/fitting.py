@@ -1,4 +1,4 @@
-"""Sees whether a service's topics fit its event log, before its relay leads.
+"""Sees whether a service's topics fit its event log, before its relay leads and, how many partitions, while it does.
 
 Promise: a relay refuses, with the command that mends it, where a topic has another number of partitions than it was
 made with, or where the newest record of a partition is not in the log: then the database was restored from an earlier
@@ -13,7 +13,7 @@ Proven by ``tests/integration/messaging/test_fitting.py``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -54,9 +54,8 @@ async def misfit(connection: Connection, installation: InstallationSettings, top
     """
     async with asyncio.timeout(_SECONDS):
         partitions = await _partitions(installation, topics)
-        for name, count in partitions.items():
-            if count != PARTITIONS:
-                return f"{name} has {count} partitions, not {PARTITIONS}: the order within a key would be lost"
+        if problem := _miscounted(partitions):
+            return problem
         newest = await _newest(installation, list(partitions))
     if not newest:
         return None
@@ -67,6 +66,23 @@ async def misfit(connection: Connection, installation: InstallationSettings, top
         f"Kafka holds {row['aggregate']} in version {row['version']}, which this log does not: the database was "
         "restored from an earlier time"
     )
+
+
+async def miscounted(installation: InstallationSettings, topics: Sequence[str]) -> str | None:
+    """Which of ``topics`` (without prefix) has another number of partitions than it was made with, if one has.
+
+    Raises:
+        aiokafka.errors.KafkaError, OSError, TimeoutError: Kafka does not answer.
+    """
+    async with asyncio.timeout(_SECONDS):
+        return _miscounted(await _partitions(installation, topics))
+
+
+def _miscounted(partitions: Mapping[str, int]) -> str | None:
+    for name, count in partitions.items():
+        if count != PARTITIONS:
+            return f"{name} has {count} partitions, not {PARTITIONS}: the order within a key would be lost"
+    return None
 
 
 async def _partitions(installation: InstallationSettings, topics: Sequence[str]) -> dict[str, int]:

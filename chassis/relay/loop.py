@@ -27,7 +27,7 @@ from chassis.clocks import machine_now, monotonic
 from chassis.database import Database
 from chassis.faults import is_transient
 from chassis.kafka import cluster_id
-from chassis.relay.fitting import misfit
+from chassis.relay.fitting import miscounted, misfit
 from chassis.relay.log import EventLog, RelayRefusedError
 from chassis.relay.publisher import Publisher, PublishError
 from chassis.relay.records import Present, Recorder
@@ -51,7 +51,7 @@ SAVE_IDLE = 5.0
 """Seconds after which an idle relay saves that it has seen nothing, so that a restart looks at recent rows only."""
 
 LOOK_SECONDS = 30.0
-"""How often a relay that leads asks whether Kafka is still the cluster its log was published to."""
+"""How often a relay that leads asks whether Kafka and its topics are still those that it began with."""
 
 TRUSTED_SECONDS = 1.0
 """A page older than this is published only after a look whether the lock is still held: the process may have stood."""
@@ -102,6 +102,7 @@ class Relay:
         # Reactions and timers commit on the worker's database; their events shall wake this relay as well.
         database.committed = self._wake
         self._installation = installation
+        self._topics = sorted({event.TOPIC for event in service.emits})
         self._recorder = Recorder(service.name, installation.prefix, service.states)
         self._limit = PAGE
         self._progress = monotonic()
@@ -151,7 +152,7 @@ class Relay:
             self._leader.set(1)
             _log.info("relay.leads", service=self._service.name, prev=place.prev.taken, last=place.last)
             publisher = Publisher(self._installation, f"taiwa-{self._service.name}-relay")
-            another = asyncio.create_task(self._until_another_kafka(kafka))
+            another = asyncio.create_task(self._until_kafka_differs(kafka))
             try:
                 async with _while_connected(log):
                     await publisher.start()
@@ -160,20 +161,22 @@ class Relay:
                 another.cancel()
                 await publisher.close()
 
-    async def _until_another_kafka(self, known: str) -> None:
+    async def _until_kafka_differs(self, known: str) -> None:
         """End when Kafka is another cluster: a producer may go on there, as if what it published before were there too.
 
-        The relay then begins again from its place, which says that it belongs to the other one.
+        Or when a topic has other partitions: the producer keeps to those it began with, the next one would not. The
+        relay then begins again from its place, and refuses.
         """
-        found = known
-        while found == known:
+        differs = False
+        while not differs:
             await asyncio.sleep(LOOK_SECONDS)
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                found = await cluster_id(self._installation)
+                differs = await cluster_id(self._installation) != known or (
+                    await miscounted(self._installation, self._topics) is not None
+                )
 
     async def _see_that_topics_fit(self, log: EventLog) -> None:
-        topics = sorted({event.TOPIC for event in self._service.emits})
-        if problem := await misfit(log.connection, self._installation, topics):
+        if problem := await misfit(log.connection, self._installation, self._topics):
             raise RelayRefusedError(f"{problem}; run: taiwa republish {self._service.name}")
 
     @contextlib.asynccontextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncpg
+import pytest
 from aiokafka.admin import NewPartitions
 
 from chassis.database import database_name
 from chassis.kafka import admin_client
 from chassis.relay import Relay
+from chassis.relay import loop as relay_loop
 from chassis.repair import republish
 from chassis.testing import Installation
 from tests.integration.messaging.services import TOPICS, Toy, sink_service, source_service, toy, until
@@ -43,6 +45,22 @@ async def test_a_relay_refuses_topics_with_more_partitions(installation: Install
         assert "13 partitions, not 12" in refusal
         assert refusal.endswith("run: taiwa republish source")
         assert await installation.facts_on("source.events") == []
+
+
+async def test_a_relay_that_leads_notices_that_a_topic_was_given_more_partitions(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it does it keeps to the partitions that it began with, so that no key changes its place."""
+    monkeypatch.setattr(relay_loop, "LOOK_SECONDS", 0.5)
+    async with toy(source_service(installation), installation) as it:
+        relay = it.relay()
+        await it.make("a", 1)
+        await published(it, 1)
+        async with admin_client(installation.settings) as admin:
+            await admin.create_partitions({f"{installation.settings.prefix}source.events": NewPartitions(13)})
+        refusal = await refusal_of(relay)
+        assert "13 partitions, not 12" in refusal
+        assert refusal.endswith("run: taiwa republish source")
 
 
 async def test_a_relay_refuses_where_the_database_was_restored_into_the_same_cluster(
