@@ -1,7 +1,8 @@
 """One role of a toy service in a process of its own, so that a test may kill it.
 
-Arguments: the administrator's URL, the settings as JSON, the role (``relay``, ``consumer`` or ``timers``), and notes at
-which the sink's reaction crashes, comma separated.
+Arguments: the administrator's URL, the settings as JSON, the role (``relay``, ``consumer``, ``timers``, or
+``rebuild``: of the sink's copies, five records at a time), and notes at which the sink's reaction crashes, comma
+separated.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 
 import structlog
 
+from chassis import rebuild as rebuilding
 from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.relay import Relay
@@ -32,6 +34,10 @@ async def remind(transaction: Transaction, aggregate: str) -> None:
 async def main(admin_url: str, settings: InstallationSettings, role: str, crash: set[str]) -> None:
     """Run until killed."""
     installation = Installation(admin_url, settings)
+    if role == "rebuild":
+        rebuilding.BATCH = 5
+        await rebuilding.rebuild(admin_url, sink_service(installation), "sink.copies")
+        return
     source = source_service(installation, [TimerHandler("remind", remind)])
     service = sink_service(installation, Behaviour(crash=crash)) if role == "consumer" else source
     database = await Database.connect(settings, service.name, "worker", PASSWORD, 4)
