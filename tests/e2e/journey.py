@@ -22,6 +22,17 @@ PASSWORD = "Midori-machi-journey"
 ROAD_SECTION = "1110"
 HEAD, LEADER, SECOND_LEADER, HR, IT_POLICY = "11037", "11040", "11052", "10126", "10221"
 """職員番号 of the roster: 道路課's head, two of its people, 総務課, 総合政策課."""
+LEADERS_ADDRESS = "r.makabe@town.midori.example"
+WELCOME = "道路課のDX推進リーダーに選任されました"
+"""What the new leader's notice and mail are headed; the section head's say who was appointed."""
+
+
+async def is_mailed(http: httpx.AsyncClient, inbox: str, address: str, subject: str) -> bool:
+    """Whether the mail inbox at ``inbox`` holds a mail to an address with exactly this subject."""
+    shown = (await http.get(f"{inbox}/api/v1/messages")).json()
+    return any(
+        mail["Subject"] == subject and [to["Address"] for to in mail["To"]] == [address] for mail in shown["messages"]
+    )
 
 
 @dataclass
@@ -81,7 +92,7 @@ class Journey:
             "document_number": "総務第57号",
         }
         await self.voices[HR].send("leaders", "/decisions", _key(), decision)
-        await eventually(lambda: self._has_notice(LEADER, "DX推進リーダー"), timeout=30)
+        await eventually(lambda: self._has_notice(LEADER, WELCOME), timeout=30)
         await eventually(lambda: self._reads(LEADER, "consultations", "/leaders", self.people[LEADER]), timeout=30)
 
     async def learn(self) -> None:

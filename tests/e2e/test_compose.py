@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from chassis.testing import MIDORI, eventually
+from taiwa.cli.messages import name_of
 from taiwa.local.ports import free_port
-from tests.e2e.journey import Journey
+from tests.e2e.journey import LEADERS_ADDRESS, WELCOME, Journey, is_mailed
 
 pytestmark = [pytest.mark.compose, pytest.mark.xdist_group("compose"), pytest.mark.timeout(900)]
 
@@ -90,11 +91,10 @@ async def test_the_journey_runs_in_containers_from_nothing(compose: Compose) -> 
         await journey.learn()
         await journey.ask_and_resolve()
 
-        async def is_mailed() -> bool:
-            shown = (await http.get(f"{compose.base_url('mailpit')}/api/v1/messages")).json()
-            return any("r.makabe@" in json.dumps(each["To"]) for each in shown["messages"])
-
-        await eventually(is_mailed)
-    assert "LeaderAppointed" in compose.run(
-        *("run", "--rm", "-T", "cli", "events", "tail", "--from-start", "--count", "1", "--type", "LeaderAppointed")
-    )
+        await eventually(lambda: is_mailed(http, compose.base_url("mailpit"), LEADERS_ADDRESS, WELCOME))
+    for name in ("LeaderAppointed", "TrainingCompleted", "ConsultationOpened"):
+        tail = ("events", "tail", "--from-start", "--count", "1", "--type", name, "--json")
+        shown = compose.run("run", "--rm", "-T", "cli", *tail)
+        event = json.loads(shown)
+        assert name_of(event["type"]) == name
+        assert event["municipality"] == MIDORI

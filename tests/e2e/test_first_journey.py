@@ -18,6 +18,7 @@ from playwright.async_api import Page, expect
 from chassis.testing import eventually
 from taiwa.api import Person
 from tests.e2e.conftest import Demo
+from tests.e2e.journey import LEADERS_ADDRESS, WELCOME, is_mailed
 from tests.installation.browser import PHONE, Chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo"), pytest.mark.timeout(300)]
@@ -98,9 +99,12 @@ async def the_decision_is_recorded(demo: Demo, chromium: Chromium) -> None:
 
 async def the_leader_is_welcomed_everywhere(demo: Demo, chromium: Chromium) -> None:
     async with speaking_for(demo, "staff") as leader:
-        await eventually(lambda: has_notice(leader, "リーダー"))
-        known = await leader.read("consultations", "/leaders")
-        assert leader.person_id in json.dumps(known), "consultations knows whose leader that is"
+        await eventually(lambda: has_notice(leader, WELCOME))
+
+        async def is_known_to_consultations() -> bool:
+            return leader.person_id in json.dumps(await leader.read("consultations", "/leaders"))
+
+        await eventually(is_known_to_consultations)
 
         async def is_leader() -> bool:
             await leader.log_in(demo.login("staff")["password"])
@@ -108,14 +112,10 @@ async def the_leader_is_welcomed_everywhere(demo: Demo, chromium: Chromium) -> N
 
         await eventually(is_leader)
     async with httpx.AsyncClient(trust_env=False) as http:
-
-        async def mailed() -> bool:
-            return "真壁 理人" in (await http.get(f"{demo.mail}/messages.json")).text
-
-        await eventually(mailed)
+        await eventually(lambda: is_mailed(http, demo.mail, LEADERS_ADDRESS, WELCOME))
     async with at_the_desk_of(demo, chromium, "staff") as page:
         await page.get_by_role("link", name="お知らせ").first.click()
-        await expect(page.get_by_role("heading", name="DX推進リーダー").first).to_be_visible()
+        await expect(page.get_by_role("heading", name=WELCOME)).to_be_visible()
 
 
 async def a_completed_training_reaches_the_leader(demo: Demo, chromium: Chromium) -> None:
