@@ -11,9 +11,11 @@ from typing import Any, ClassVar, Self
 import jsonschema
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from chassis.topics import PARTITIONS, TopicSpec, wanted_config
 from taiwa import contracts
+from taiwa.cli import app
 from taiwa.contracts import samples
 from taiwa_contracts import topics
 from taiwa_contracts.catalogue import EVENTS
@@ -52,6 +54,21 @@ def test_a_schema_that_is_not_what_the_models_say_is_found_and_mended(copied: Pa
     ]
     assert contracts.export(copied) == [schema]
     assert contracts.check(copied) == []
+
+
+def test_the_command_tells_programs_what_is_stale_and_what_it_wrote(copied: Path) -> None:
+    schema = copied / "contracts" / "schemas" / APPOINTED
+    edit(schema, required=[])
+
+    def run(verb: str) -> tuple[int, list[str]]:
+        done = CliRunner().invoke(app, ["contracts", verb, "--root", str(copied), "--json"])
+        return done.exit_code, json.loads(done.stdout)
+
+    code, problems = run("check")
+    assert code == 1
+    assert APPOINTED in problems[0]
+    assert run("export") == (0, [str(schema)])
+    assert run("check") == (0, [])
 
 
 def test_a_schema_of_no_event_is_found_and_taken_away(copied: Path) -> None:
