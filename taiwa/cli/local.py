@@ -26,7 +26,11 @@ PortOption = Annotated[
 ]
 FreeOption = Annotated[bool, typer.Option("--free-ports", help="Choose free ports instead of the usual ones.")]
 ReadyOption = Annotated[
-    Path | None, typer.Option("--ready-file", help="Write addresses and logins there as JSON once all is up.")
+    Path | None,
+    typer.Option(
+        "--ready-file",
+        help="Write addresses and logins there as JSON once all is up: the command stays, so it has no --json.",
+    ),
 ]
 ExitOption = Annotated[bool, typer.Option("--exit-when-ready", help="Stop cleanly once all is up (and filled).")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show neither steps nor the services' log lines.")]
@@ -78,38 +82,53 @@ def demo(
 
 
 @app.command()
-def stop(state: StateOption) -> None:
+def stop(state: StateOption, *, as_json: JsonOption = False) -> None:
     """Stop a running installation, or what an interrupted one has left over."""
     folder = State(state)
     noted = folder.run()
-    if noted is None:
-        console.print(f"Nothing runs in {folder.root}.")
-        return
-    if noted.supervisor.alive():
+    runs = noted is not None and noted.supervisor.alive()
+    if noted is not None and runs:
         stop_left_over([noted.supervisor], seconds=12.0)
     left = folder.left_over()
     stop_left_over(left)
     folder.finished()
-    console.print("Stopped." if not left else f"Stopped what was left over: {', '.join(p.name for p in left)}.")
+    names = [process.name for process in left]
+    if as_json:
+        print_json({"stopped": runs, "left_over": names})
+    elif noted is None:
+        console.print(f"Nothing runs in {folder.root}.")
+    else:
+        console.print(f"Stopped what was left over: {', '.join(names)}." if left else "Stopped.")
 
 
 @app.command()
-def reset(state: StateOption, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def reset(
+    state: StateOption,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Delete all data of this installation. Asks first."""
     folder = State(state)
     noted = folder.run()
     if noted is not None and (noted.supervisor.alive() or folder.left_over()):
         raise Mendable(f"The installation in {folder.root} is running.", "Stop it first: Ctrl-C or `taiwa stop`")
     kept = [path for path in folder.root.iterdir() if path.name in OURS]
-    if not yes and not typer.confirm(f"Delete everything taiwa keeps in {folder.root}?"):
-        console.print("Nothing was deleted.")
+    if not yes and not typer.confirm(f"Delete everything taiwa keeps in {folder.root}?", err=as_json):
+        if as_json:
+            print_json({"deleted": []})
+        else:
+            console.print("Nothing was deleted.")
         raise typer.Exit(1)
     for path in kept:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    console.print(f"Deleted. {folder.root} holds no data of taiwa any more.")
+    if as_json:
+        print_json({"deleted": sorted(path.name for path in kept)})
+    else:
+        console.print(f"Deleted. {folder.root} holds no data of taiwa any more.")
 
 
 service = typer.Typer(help="Stop and start one service of a running installation.", no_args_is_help=True)

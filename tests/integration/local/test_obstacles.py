@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -120,8 +122,13 @@ def test_reset_asks_and_leaves_foreign_files_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("not taiwa's")
     asked = CliRunner().invoke(app, ["reset", "--state", str(tmp_path)], input="n\n")
     assert asked.exit_code == 1
+    for_programs = CliRunner().invoke(app, ["reset", "--state", str(tmp_path), "--json"], input="n\n")
+    assert for_programs.exit_code == 1
+    # The runner shows what is typed, where a terminal would.
+    assert json.loads(for_programs.stdout.splitlines()[-1]) == {"deleted": []}
     assert (tmp_path / "secrets" / "x.password").exists()
-    CliRunner().invoke(app, ["reset", "--state", str(tmp_path), "--yes"])
+    done = CliRunner().invoke(app, ["reset", "--state", str(tmp_path), "--yes", "--json"])
+    assert json.loads(done.stdout) == {"deleted": ["logs", "secrets"]}
     assert not (tmp_path / "secrets" / "x.password").exists()
     assert (tmp_path / "mine.txt").exists()
 
@@ -130,6 +137,20 @@ def test_a_running_installation_cannot_be_reset(tmp_path: Path) -> None:
     State(tmp_path).record(Run(Running.now("supervisor", 1)))
     answer = CliRunner().invoke(app, ["reset", "--state", str(tmp_path), "--yes"])
     assert isinstance(answer.exception, Mendable)
+
+
+def test_stopping_tells_what_was_there_to_stop(tmp_path: Path) -> None:
+    def stop() -> object:
+        return json.loads(CliRunner().invoke(app, ["stop", "--state", str(tmp_path), "--json"]).stdout)
+
+    assert stop() == {"stopped": False, "left_over": []}
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
+        gone = Running("supervisor", child.pid, 0.0)
+        State(tmp_path).record(Run(gone, children=[Running.now("leaders", child.pid)]))
+        # A child of this process is a zombie until it is waited for, which is no process that runs.
+        assert stop() == {"stopped": False, "left_over": ["leaders"]}
+    assert child.returncode == -signal.SIGTERM
+    assert State(tmp_path).run() is None
 
 
 def test_secrets_are_for_the_owner_only_and_stay_the_same(tmp_path: Path) -> None:
