@@ -73,6 +73,7 @@ def _embedded_kafka(run: Path) -> Started:
 
 
 def _contained_postgres(run: Path) -> Started:
+    _ours_alone()
     from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415 - needs an engine
 
     container = PostgresContainer("postgres:18", driver=None)
@@ -82,6 +83,8 @@ def _contained_postgres(run: Path) -> Started:
 
 
 def _contained_kafka(run: Path) -> Started:
+    _ours_alone()
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - slow, and rarely needed
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - needs an engine
 
     # The advertised address must be known before the start, so the host's port is chosen here.
@@ -103,4 +106,12 @@ def _contained_kafka(run: Path) -> Started:
     }.items():
         container = container.with_env(name, setting)
     container.start()
+    # The engine takes connections before the broker does.
+    AdminClient({"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0}).list_topics(timeout=60)
     return f"127.0.0.1:{port}", [], [str(container.get_wrapped_container().id)]
+
+
+def _ours_alone() -> None:
+    """Keep testcontainers from fetching an image that removes containers (:func:`stop_all` does), and on localhost."""
+    os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+    os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
