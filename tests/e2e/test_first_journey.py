@@ -17,9 +17,9 @@ from playwright.async_api import Page, expect
 
 from chassis.testing import eventually
 from taiwa.api import Person
-from tests.e2e.conftest import Demo
 from tests.e2e.journey import LEADERS_ADDRESS, WELCOME, is_mailed
 from tests.installation.browser import PHONE, Chromium
+from tests.installation.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo"), pytest.mark.timeout(300)]
 
