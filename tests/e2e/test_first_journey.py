@@ -9,15 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from playwright.async_api import Page, expect
 
 from chassis.testing import eventually
 from taiwa.api import Person
-from tests.e2e.journey import LEADERS_ADDRESS, WELCOME, is_mailed
+from taiwa.services import SERVICES
+from taiwa_contracts.topics import TOPICS
+from tests.e2e.journey import LEADERS_ADDRESS, ROSTER, WELCOME, is_mailed
 from tests.installation.browser import PHONE, Chromium
 from tests.installation.demo import Demo
 
@@ -161,12 +166,46 @@ async def the_leader_reads_the_answer_and_resolves(demo: Demo, chromium: Chromiu
 def the_facts_stand_on_the_topics(demo: Demo) -> None:
     """``taiwa events tail`` shows them as CloudEvents, in JSON that any client reads."""
     for name in ("LeaderAppointed", "TrainingCompleted", "ConsultationOpened", "ConsultationResolved"):
-        shown = demo.taiwa("events", "tail", "--from-start", "--type", name, "--count", "1", "--json")
-        assert shown.returncode == 0, shown.stderr
-        event = json.loads(shown.stdout)
+        event = demo.asked("events", "tail", "--from-start", "--type", name, "--count", "1")
         assert event["specversion"] == "1.0"
         assert event["municipality"] == demo.login("hr")["municipality"]
-        assert LEADER not in shown.stdout, "names travel on the state topic only"
+        assert LEADER not in json.dumps(event, ensure_ascii=False), "names travel on the state topic only"
+
+
+async def test_an_event_is_shown_while_it_happens_and_none_before_it(demo: Demo) -> None:
+    asked: list[str] = []
+    with demo.begin("events", "tail", "--type", "ConsultationOpened", "--count", "1", "--json") as tail:
+        async with speaking_for(demo, "leader") as leader:
+
+            async def is_shown() -> bool:
+                # Only the tail itself knows from when on it listens.
+                question = {"title": "今の様子", "body": f"{len(asked) + 1}度目にききます。"}
+                opened = await leader.send("consultations", "/consultations", str(uuid4()), question)
+                asked.append(opened["consultation_id"])
+                return tail.poll() is not None
+
+            await eventually(is_shown, timeout=60, pause=0.5)
+        output, errors = tail.communicate()
+    assert tail.returncode == 0, errors
+    assert json.loads(output)["subject"].removeprefix("consultation/") in asked
+
+
+async def test_commands_work_on_the_running_installation(demo: Demo) -> None:
+    before = datetime.fromisoformat(demo.asked("clock", "show")["civil_at"])
+    advanced = demo.asked("clock", "advance", "--by", "30m")
+    # It goes on by itself as well.
+    assert datetime.fromisoformat(advanced["civil_at"]) - before >= timedelta(minutes=30)
+    assert demo.asked("topics") == []
+    assert demo.asked("migrate") == {name: [] for name in SERVICES}
+    rebased = demo.asked("relay", "rebase", "leaders")
+    assert rebased["service"] == "leaders"
+    admin = demo.login("admin")
+    imported = demo.asked(
+        *("import", "people", str(ROSTER / "people.csv"), "--municipality", admin["municipality"]),
+        *("--login", admin["login"], "--password", admin["password"]),
+    )
+    assert (imported["created"], imported["changed"], imported["unchanged"]) == (0, 0, 217)
+    assert demo.asked("service", "status")["leaders"] == "ready"
 
 
 @pytest.mark.parametrize("role", ["staff", "leader", "section_head", "hr", "it_policy", "admin"])
@@ -174,6 +213,29 @@ async def test_everybody_of_the_demo_can_log_in(demo: Demo, role: str) -> None:
     async with speaking_for(demo, role) as person:
         assert role in person.roles
         assert isinstance(await person.read("leaders", "/work-items"), list)
+
+
+async def test_the_ready_file_says_where_everything_is(demo: Demo) -> None:
+    assert {*demo.ready} == {"portal", "services", "kafka", "postgres", "mail", "logins", "seconds"}
+    assert {*demo.ready["logins"]} == {"staff", "leader", "section_head", "hr", "it_policy", "admin"}
+    assert {"postgres", "kafka", "services", "town", "total"} <= {*demo.ready["seconds"]}
+    assert all(seconds >= 0 for seconds in demo.ready["seconds"].values())
+    assert {*demo.ready["services"]} == {*SERVICES}
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for each in demo.ready["services"].values():
+            described = (await http.get(each["openapi"])).json()
+            assert described["openapi"].startswith("3.")
+            assert (await http.get(f"{each['api']}/health/ready")).status_code == 200
+    connection = await asyncpg.connect(demo.ready["postgres"])
+    databases = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+    await connection.close()
+    assert {*SERVICES} <= databases
+    admin = AIOKafkaAdminClient(bootstrap_servers=demo.ready["kafka"])
+    await admin.start()
+    try:
+        assert {topic.name for topic in TOPICS} <= {*await admin.list_topics()}
+    finally:
+        await admin.close()
 
 
 async def test_a_service_that_stands_still_is_named_and_the_rest_works(demo: Demo, chromium: Chromium) -> None:
