@@ -17,6 +17,8 @@ VARIABLE = "TAIWA_FAILPOINT"
 
 NAMES = frozenset(
     {
+        "api.before_commit",
+        "api.after_commit",
         "relay.after_fetch",
         "relay.after_send_before_ack",
         "relay.after_ack_before_save",

@@ -255,7 +255,7 @@ class Transaction:
         self._answer = answer
 
     async def flush(self) -> None:
-        """Write events, answer and timers; called once, by the database, before COMMIT."""
+        """Write events, answer and timers that are not written yet; the database calls it before COMMIT."""
         emitted, answer = self._emitted, self._answer
         self._emitted, self._answer = [], None
         if len(emitted) == 1:

@@ -4,7 +4,8 @@ Promise: a repeated command with the same key has one effect and the same answer
 refused (422); while the first is still running the repeat is told so (409). Refusals are not stored: mended, the same
 key may be used again. The invariant: the answer is stored in the transaction of its effect.
 
-A transaction-level advisory lock on the key tells a running twin; the table's primary key decides any race.
+A transaction-level advisory lock on the key tells a running twin; the table's primary key decides any race. A process
+that dies on either side of COMMIT leaves nothing, or all of it: ``tests/resilience/test_crashes.py``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from chassis import failpoints
 from chassis.auth import Caller
 from chassis.database import Database
 from chassis.http.problems import IDEMPOTENCY_HEADER
@@ -138,6 +140,9 @@ class CommandRunner:
             transaction.keep_answer(
                 KeptAnswer(actor.id, it.route, it.key, it.request_hash, answer.status, answer.body, answer.facts)
             )
+            await transaction.flush()
+            failpoints.reach("api.before_commit")
+        failpoints.reach("api.after_commit")
         return answer.response(repeated=False)
 
 

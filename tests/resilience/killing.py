@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 class Role:
     """One role in a process of its own."""
 
-    def __init__(self, installation: Installation, role: str, crash: str = "") -> None:
+    def __init__(self, installation: Installation, role: str, given: str = "") -> None:
         self._arguments = [
             sys.executable,
             "-m",
@@ -27,7 +27,7 @@ class Role:
             installation.admin_url,
             installation.settings.model_dump_json(),
             role,
-            crash,
+            given,
         ]
         self._process: asyncio.subprocess.Process | None = None
 
@@ -57,9 +57,9 @@ class Role:
 
 
 @asynccontextmanager
-async def role(installation: Installation, name: str, crash: str = "") -> AsyncIterator[Role]:
-    """A role that is killed at the end of the block."""
-    it = Role(installation, name, crash)
+async def role(installation: Installation, name: str, given: str = "") -> AsyncIterator[Role]:
+    """A role that is killed at the end of the block; ``given`` is what :mod:`tests.resilience.process` says of it."""
+    it = Role(installation, name, given)
     try:
         yield it
     finally:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 
 from chassis.failpoints import NAMES
-from chassis.testing import MIDORI, Installation
+from chassis.testing import MIDORI, Installation, eventually, running
+from taiwa.local import ports
+from tests.integration.chassis import noticeboard
 from tests.integration.messaging.services import Toy, sink_service, source_service, toy, until
 from tests.resilience.killing import role
 
@@ -55,6 +60,58 @@ async def everything(sink: Toy, count: int = THINGS * VERSIONS) -> dict[str, lis
 ALL = {f"t{number}": list(range(1, VERSIONS + 1)) for number in range(THINGS)}
 
 
+async def answering(http: httpx.AsyncClient) -> None:
+    """Wait until an API answers there."""
+
+    async def lives() -> bool:
+        try:
+            return (await http.get("/health/live")).is_success
+        except httpx.ConnectError:
+            return False
+
+    await eventually(lives)
+
+
+@pytest.mark.parametrize(
+    ("place", "committed"), [("api.before_commit", False), ("api.after_commit", True)], ids=["before", "after"]
+)
+async def test_a_command_whose_api_dies_has_one_effect_when_it_is_repeated(
+    installation: Installation, place: str, *, committed: bool
+) -> None:
+    port = ports.free_port()
+    headers = {"Authorization": f"Bearer {installation.token(roles=['staff', 'hr'])}", "Idempotency-Key": str(uuid4())}
+    async with (
+        running(noticeboard.build, installation, roles=("api",)) as board,
+        role(installation, "api", json.dumps({"port": port, "keys": installation.jwks})) as api,
+        httpx.AsyncClient(base_url=f"http://{ports.LOOPBACK}:{port}", headers=headers, trust_env=False) as http,
+    ):
+
+        async def written() -> list[tuple[str, int]]:
+            async with board.worker.scoped("*") as connection:
+                notes = await connection.fetch("SELECT note_id FROM notes")
+                told = await connection.fetch("SELECT aggregate, version FROM event_log")
+            assert {f"note/{it['note_id']}" for it in notes} == {it["aggregate"] for it in told}
+            return [(it["aggregate"], it["version"]) for it in told]
+
+        await api.start(place)
+        await answering(http)
+        with pytest.raises(httpx.TransportError):
+            await http.post("/notes", json={"title": "停電の日の知らせ"})
+        await api.killed()
+        left = await written()
+        await api.start()
+        await answering(http)
+        repeated, again = [await http.post("/notes", json={"title": "停電の日の知らせ"}) for _ in range(2)]
+        assert (repeated.status_code, again.status_code) == (201, 201)
+        assert ("Idempotency-Replayed" in repeated.headers) == committed
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert again.content == repeated.content
+        fact = (f"note/{repeated.json()['note_id']}", 1)
+        assert repeated.headers["Taiwa-Facts"] == again.headers["Taiwa-Facts"] == f"{fact[0]}@{fact[1]}"
+        assert await written() == [fact]
+        assert left == [fact] * committed
+
+
 @pytest.mark.parametrize("place", sorted(name for name in NAMES if name.startswith("relay.")))
 async def test_a_relay_that_dies_anywhere_loses_and_inverts_nothing(ground: Ground, place: str) -> None:
     ground.sink.consumer()
@@ -86,7 +143,7 @@ async def test_a_consumer_that_dies_anywhere_applies_each_event_once_and_in_orde
 
 async def test_a_consumer_that_dies_after_a_dead_letter_writes_it_once(ground: Ground) -> None:
     ground.source.relay()
-    async with role(ground.installation, "consumer", crash="poison") as consumer:
+    async with role(ground.installation, "consumer", "poison") as consumer:
         await consumer.start("consumer.after_dead_letter")
         await ground.source.make("bad", 1, note="poison")
         await ground.source.make("bad", 2)
