@@ -7,11 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
 from chassis.clocks import machine_now
 from chassis.dead_letters import headers_of
 from chassis.repair import clear_stop, discard, replay
-from chassis.testing import MIDORI, Installation
+from chassis.testing import MIDORI, Installation, eventually
 from tests.integration.messaging.facts import ThingMadeV1
 from tests.integration.messaging.services import Behaviour, Toy, sink_service, toy, until
 
@@ -143,11 +144,19 @@ async def test_a_null_header_that_is_not_required_is_ignored(installation: Insta
     assert await until(lambda: effects(sink, "bad", 1)) == [1]
 
 
-async def test_a_type_without_a_reaction_passes_and_advances_the_version(installation: Installation, sink: Toy) -> None:
+async def test_a_type_without_a_reaction_is_counted_and_advances_the_version(
+    installation: Installation, sink: Toy
+) -> None:
+    def passed() -> float:
+        labels = {"service": "sink", "outcome": "passed"}
+        return REGISTRY.get_sample_value("taiwa_consumer_records_total", labels) or 0.0
+
+    before = passed()
     await installation.put("source.events", **raw(headers=headers(ce_type="taiwa.source.thing-painted.v1")))
     await installation.publish(ThingMadeV1(thing_id="bad"), 2)
     assert await until(lambda: effects(sink, "bad", 1)) == [2]
     assert await letters(sink, 1) is None
+    await eventually(lambda: passed() == before + 1)
 
 
 async def test_a_refusal_is_a_dead_letter_and_later_events_of_its_key_wait(
