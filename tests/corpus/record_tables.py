@@ -251,9 +251,9 @@ VALUES: tuple[tuple[str, str, bytes | None], ...] = (
     ("a NaN 100,000 deep", INVALID, OPEN + b',"seal":' + b"[" * 100_000 + b"NaN" + b"]" * 100_000 + b"}"),
     ("50,000 unknown fields", APPLIED, OPEN + b"".join(b',"f%d":0' % number for number in range(35_000)) + b"}"),
     ("a byte over 512 KiB", "event.too_large", OPEN + b" " * (512 * 1024 + 1 - len(GOOD)) + b"}"),
-    ("900 KB of text", "event.too_large", but("選任", "x" * 900_000)),
-    ("900 KB of spaces", "event.too_large", b" " * 900_000),
-    ("900 KB of noise", "event.too_large", noise(900_000)),
+    ("1 MB of text", "event.too_large", but("選任", "x" * 1_000_000)),
+    ("1 MB of spaces", "event.too_large", b" " * 1_000_000),
+    ("1 MB of noise", "event.too_large", noise(1_000_000)),
 )
 """Other payloads of an appointment whose key and headers are good."""
 

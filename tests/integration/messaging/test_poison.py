@@ -83,7 +83,7 @@ UNREADABLE: list[tuple[str, dict[str, Any]]] = [
     ("event.payload_invalid", raw(value=b'{"thing_id": "bad", "unknown": NaN}')),
     ("event.payload_invalid", raw(value=b'{"size": 1}')),
     ("event.payload_invalid", raw(value=b"\xff\xfe")),
-    ("event.too_large", raw(value=b'{"thing_id": "bad", "note": "' + b"x" * 900_000 + b'"}')),
+    ("event.too_large", raw(value=b'{"thing_id": "bad", "note": "' + b"x" * 1_000_000 + b'"}')),
     ("event.value_missing", raw(value=None)),
     ("event.type_missing", raw(headers=headers(ce_type="absent"))),
     ("event.type_missing", raw(headers=headers(ce_type=None))),
