@@ -120,9 +120,9 @@ async def midori_town(installation: Installation) -> AsyncIterator[MidoriTown]:
         yield MidoriTown(services, listening, urls)
 
 
-async def log_in(page: Page, role: str) -> None:
-    """Log in as the demo's person of a role."""
-    login = LOGINS[role]
+async def log_in(page: Page, who: str | story.Login) -> None:
+    """Log in as the demo's person of a role, or with a login of one's own."""
+    login = LOGINS[who] if isinstance(who, str) else who
     await page.goto("/login")
     await page.get_by_label("ログインID").fill(login.login)
     await page.get_by_label("パスワード").fill(login.password)
