@@ -19,7 +19,18 @@ import uvloop
 from chassis.serve import spare_what_stands
 from chassis.testing import Installation
 from tests.integration.messaging.services import Toy
-from tests.performance import commanding, consuming, ground, latency, peer, recovering, relaying, serving, tutorial
+from tests.performance import (
+    commanding,
+    consuming,
+    ground,
+    latency,
+    peer,
+    recovering,
+    relaying,
+    serving,
+    starting,
+    tutorial,
+)
 from tests.performance.harness import BENCH_FILE, Bench, Ratio, say
 
 P1 = Ratio("P1", "relay ÷ pipelined asyncpg + send_batch loop", "rows/s", 0.50, 0.80)
@@ -53,6 +64,18 @@ P16 = (
 P17 = Ratio("P17", "relay ÷ faststream-outbox at its best setting", "rows/s", 20.0, 40.0)
 P17B = Ratio("P17-replicas", "two replicas each; theirs inverts then, so it is not the same work", "rows/s")
 P18 = Ratio("P18", "relay and consumer together ÷ reference pair", "rows/s", 0.50, 0.75)
+
+STARTS = (
+    Ratio("D1", "demo: first start, network apart ÷ 2 min", "s", 1.0, at_least=False),
+    Ratio("D2", "demo: second start ÷ 25 s", "s", 1.0, at_least=False),
+    Ratio("D3", "demo: PSS of all but PostgreSQL and Kafka ÷ 1.2 GiB", "MiB", 1.0, at_least=False),
+)
+LIMITS = (120.0, 25.0, 1.2 * 1024)
+TOLD = (
+    Ratio("D4-inbox", "demo: decision to the leader's notice ÷ 1 s", "ms", 1.0, at_least=False),
+    Ratio("D4-mail", "demo: decision to the mail in its inbox ÷ 1 s", "ms", 1.0, at_least=False),
+    Ratio("D4-copy", "demo: decision to what consultations knows ÷ 1 s", "ms", 1.0, at_least=False),
+)
 
 
 def latencies(per_second: int) -> tuple[Ratio, Ratio]:
@@ -241,6 +264,15 @@ async def _tutorials(bench: Bench, installation: Installation, source: Toy, sink
             tell("T2", "ours: the consumer", await tutorial.our_consumers_killed(source, sink, kills=kills))
 
 
+async def _start(bench: Bench) -> None:
+    say("D1 to D4  the demo: starts, memory, how soon a decision is told")
+    *found, told = await starting.measured()
+    for ratio, figure, limit in zip(STARTS, found, LIMITS, strict=True):
+        bench.judge(ratio, [figure], [limit])
+    for place, ratio in enumerate(TOLD):
+        bench.judge(ratio, [each[place] for each in told], [1000.0] * len(told))
+
+
 Group = Callable[[Bench, Installation, Toy, Toy], Awaitable[None]]
 GROUPS: list[tuple[set[str], Group]] = [
     ({"P1", "P2", "S1"}, _relay),
@@ -271,6 +303,8 @@ async def main(bench: Bench) -> bool:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     BENCH_FILE.unlink(missing_ok=True)
     spare_what_stands()  # as every process of the product; both sides have it
+    if bench.wants("D1", "D2", "D3", "D4"):
+        await _start(bench)
     with ground.servers() as (url, kafka):
         for ids, group in GROUPS:
             if bench.wants(*ids):
@@ -283,7 +317,7 @@ async def main(bench: Bench) -> bool:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument(
-        "ids", nargs="*", help=f"{' '.join(sorted(set().union(*(ids for ids, _ in GROUPS))))}; none: all"
+        "ids", nargs="*", help=f"D1 to D4, {' '.join(sorted(set().union(*(ids for ids, _ in GROUPS))))}; none: all"
     )
     parser.add_argument("--rows", type=int, help="events of a throughput run (200000)")
     parser.add_argument("--pairs", type=int, help="pairs of runs of each ratio (5; latencies at least 7)")
