@@ -15,7 +15,7 @@ from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 from chassis.clocks import monotonic
 from chassis.kafka import admin_client
 from chassis.operations.acts import Operator
-from chassis.repair import relay_rebase
+from chassis.repair import consumer_rebase, relay_rebase
 from chassis.restored import Published, publish_again
 from chassis.testing import eventually
 from chassis.topics import PARTITIONS, TopicSpec, ensure_topics, wanted_config
@@ -84,6 +84,10 @@ async def run_command(ground: Ground, refusal: str) -> str:
         many = await relay_rebase(ground.admin_url, ground.looking, service)
     elif command.startswith("taiwa republish"):
         many = (await republish(ground, service)).events
+    elif command.startswith("taiwa consumer rebase"):
+        # What its reactions did stood in the same database and is to be there again.
+        many = len(await consumer_rebase(ground.admin_url, ground.looking, service, act=True))
+        return f"{command} --act: {many} partitions"
     else:
         raise NotRefusedError(f"nobody but the product knows this command: {command}")
     return f"{command}: {many} events"

@@ -1,9 +1,9 @@
 """One role of a toy service in a process of its own, so that a test may kill it.
 
 Arguments: the administrator's URL, the settings as JSON, the role (``api``, ``relay``, ``consumer``, ``timers``, or
-``rebuild``: of the sink's copies, five records at a time), and what is given to it: ``api``, which is the noticeboard's,
-gets its port and the keys that verify its callers as JSON; ``consumer`` gets notes at which the sink's reaction crashes,
-comma separated.
+``rebuild``: of the sink's copies, five records at a time), and what is given to it: ``api``, which is the
+noticeboard's, gets its port and the keys that verify its callers as JSON; ``consumer`` gets notes at which the sink's
+reaction crashes, comma separated.
 """
 
 from __future__ import annotations
