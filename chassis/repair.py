@@ -196,7 +196,7 @@ async def consumer_rebase(
     async with _administrator(admin_url, installation, service) as connection, connection.transaction():
         forgotten = []
         for row in await connection.fetch(_OFFSETS, service):
-            offset = Offset(*tuple(row.values())[2:])
+            offset = Offset(*tuple(row)[2:])
             until, of_log = told.get(TopicPartition(f"{prefix}{row['topic']}", row["partition"]), (0, ""))
             if offset.forgot(until, of_log):
                 forgotten.append(Forgotten(row["topic"], row["partition"], offset.next, until))

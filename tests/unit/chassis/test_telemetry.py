@@ -16,12 +16,17 @@ from chassis.settings import InstallationSettings
 
 @pytest.fixture
 def restored() -> Iterator[None]:
-    """Logging is set up for the whole process; what was before comes back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    """Logging is set up for the whole process; what was before comes back.
+
+    An operator's command that ran in it before keeps the client quiet.
+    """
+    root, client = logging.getLogger(), logging.getLogger("aiokafka")
+    handlers, level, quiet = root.handlers, root.level, client.level
+    client.setLevel(logging.NOTSET)
     yield
     root.handlers = handlers
     root.setLevel(level)
+    client.setLevel(quiet)
     structlog.reset_defaults()
 
 
