@@ -29,6 +29,9 @@ STOP_SECONDS = 8.0
 WAVES_STOPPED_BY = (3.0, 6.5, 8.0, 9.5)
 """Seconds after which a wave that has not stopped is killed, counted from the beginning of the whole stop."""
 
+REAPED_SECONDS = 2.0
+"""How long the end of a killed process is waited for."""
+
 
 class Process(Protocol):
     """What the supervisor needs of a process; :class:`subprocess.Popen` has it."""
@@ -205,6 +208,8 @@ class Supervisor:
             if process.poll() is None:
                 self._show("supervisor", f"{child.name} did not stop in {patience:.1f} s and is killed")
                 _signal_group(process, signal.SIGKILL)
+                with contextlib.suppress(subprocess.TimeoutExpired):  # dead it is; the system may be slow to say so
+                    await asyncio.to_thread(process.wait, REAPED_SECONDS)
         if child.task:
             child.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -171,8 +171,10 @@ class Start:
 
     def _look(self) -> None:
         """Remember every process it has started: once it has ended, nobody knows whose they were."""
-        processes = psutil.Process(self.process.pid).children(recursive=True)
-        self._started = [Running.now(each.name(), each.pid) for each in processes]
+        self._started = []
+        for each in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # some end at once, for example what makes a database
+                self._started.append(Running.now(each.name(), each.pid))
 
     def _output(self) -> str:
         return self._log.read_text()[-4000:]
