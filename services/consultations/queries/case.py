@@ -13,10 +13,10 @@ from chassis.http import View
 from services.consultations import repository
 from services.consultations.domain import consultation as domain
 from services.consultations.domain.consultation import State
+from services.consultations.queries.listing import ConsultationHead, head_of
 from services.consultations.queries.people import Member, PersonView, party_of, people_of, section_names
 from services.consultations.queries.routing import categories
-from services.consultations.queries.wording import DESK_LABELS, STATE_LABELS, UNKNOWN_SECTION
-from taiwa_contracts.consultations import Desk
+from services.consultations.queries.wording import UNKNOWN_SECTION
 
 _CLOCK_REASONS: dict[State, str] = {
     "open": "担当の課が回答を準備しているため、動いています。",
@@ -47,18 +47,9 @@ class Entry(BaseModel):
     written_at: datetime
 
 
-class ConsultationView(BaseModel):
+class ConsultationView(ConsultationHead):
     """One case. ``may``: what the caller can do now (assign, answer, question, reply, note, resolve, reopen)."""
 
-    consultation_id: UUID
-    number: str
-    title: str
-    category: str
-    category_label: str
-    desk: Desk
-    desk_label: str
-    state: State
-    state_label: str
     requester: PersonView
     assignee: PersonView | None
     clock: Clock
@@ -96,15 +87,7 @@ async def consultation(view: View, caller: Caller, consultation_id: UUID) -> Con
     section = (await section_names(view, [it.section_id])).get(it.section_id, UNKNOWN_SECTION)
     requester = people[it.requester_person_id].model_copy(update={"section_id": it.section_id, "section": section})
     return ConsultationView(
-        consultation_id=it.consultation_id,
-        number=it.number,
-        title=it.title,
-        category=it.category,
-        category_label=labels.get(it.category, it.category),
-        desk=it.desk,
-        desk_label=DESK_LABELS[it.desk],
-        state=it.state,
-        state_label=STATE_LABELS[it.state],
+        **head_of(it, labels),
         requester=requester,
         assignee=people[it.assignee_person_id] if it.assignee_person_id else None,
         clock=Clock(

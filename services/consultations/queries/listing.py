@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -18,8 +20,8 @@ from services.consultations.queries.wording import DESK_LABELS, STATE_LABELS, UN
 from taiwa_contracts.consultations import Desk
 
 
-class ConsultationSummary(BaseModel):
-    """One row of a list."""
+class ConsultationHead(BaseModel):
+    """What a case is called, whose it is to answer, and how it stands."""
 
     consultation_id: UUID
     number: str
@@ -30,6 +32,26 @@ class ConsultationSummary(BaseModel):
     desk_label: str
     state: State
     state_label: str
+
+
+def head_of(it: Consultation, category_labels: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a :class:`ConsultationHead`."""
+    return {
+        "consultation_id": it.consultation_id,
+        "number": it.number,
+        "title": it.title,
+        "category": it.category,
+        "category_label": category_labels.get(it.category, it.category),
+        "desk": it.desk,
+        "desk_label": DESK_LABELS[it.desk],
+        "state": it.state,
+        "state_label": STATE_LABELS[it.state],
+    }
+
+
+class ConsultationSummary(ConsultationHead):
+    """One row of a list."""
+
     requester: Member
     section_name: str
     assignee: Member | None
@@ -82,15 +104,7 @@ async def list_consultations(
     labels = {category.code: category.label for category in await categories(view)}
     items = [
         ConsultationSummary(
-            consultation_id=it.consultation_id,
-            number=it.number,
-            title=it.title,
-            category=it.category,
-            category_label=labels.get(it.category, it.category),
-            desk=it.desk,
-            desk_label=DESK_LABELS[it.desk],
-            state=it.state,
-            state_label=STATE_LABELS[it.state],
+            **head_of(it, labels),
             requester=_member(names, it.requester_person_id),
             section_name=sections.get(it.section_id, UNKNOWN_SECTION),
             assignee=_member(names, it.assignee_person_id) if it.assignee_person_id else None,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from chassis.http import Page, View, page_of
 from chassis.http.paging import PageRequest
 from chassis.refusals import NotFound
-from services.leaders.queries.parts import DecisionView, DeputyView
+from services.leaders.queries.parts import DecisionView, DeputyView, deputy_of
 
 
 class AppointmentView(BaseModel):
@@ -130,17 +130,8 @@ async def appointments(view: View, wanted: Wanted, paging: PageRequest) -> Page[
 
 
 def _fields(row: asyncpg.Record) -> dict[str, object]:
-    deputy = None
-    if row["deputy_person_id"] is not None:
-        deputy = DeputyView(
-            person_id=row["deputy_person_id"],
-            name=row["deputy_name"],
-            from_on=row["deputy_from_on"],
-            until_on=row["deputy_until_on"],
-        )
-    return {**{name: row[name] for name in AppointmentView.model_fields if name in row}, "decision": _decision(row)} | {
-        "deputy": deputy
-    }
+    own = {name: row[name] for name in AppointmentView.model_fields if name in row}
+    return {**own, "decision": _decision(row), "deputy": deputy_of(row)}
 
 
 def _decision(row: asyncpg.Record) -> DecisionView:

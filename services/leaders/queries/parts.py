@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
+import asyncpg
 from pydantic import BaseModel, Field
 
 from chassis import refusals
@@ -49,6 +50,18 @@ class DeputyView(BaseModel):
     name: str | None
     from_on: date
     until_on: date | None
+
+
+def deputy_of(row: asyncpg.Record) -> DeputyView | None:
+    """The deputy that a row with ``deputy_person_id``, ``_name``, ``_from_on`` and ``_until_on`` names, if it does."""
+    if row["deputy_person_id"] is None:
+        return None
+    return DeputyView(
+        person_id=row["deputy_person_id"],
+        name=row["deputy_name"],
+        from_on=row["deputy_from_on"],
+        until_on=row["deputy_until_on"],
+    )
 
 
 class LeaderView(BaseModel):

@@ -19,11 +19,11 @@ from services.leaders.domain.wording import short
 from services.leaders.queries.absences import Absence
 from services.leaders.queries.parts import (
     DecisionView,
-    DeputyView,
     HeadView,
     LeaderView,
     RequestView,
     WarningView,
+    deputy_of,
     warning,
 )
 
@@ -140,14 +140,6 @@ def _away(row: asyncpg.Record, moment: Moment) -> bool:
 
 
 def _leader(row: asyncpg.Record, moment: Moment) -> LeaderView:
-    deputy = None
-    if row["deputy_person_id"] is not None:
-        deputy = DeputyView(
-            person_id=row["deputy_person_id"],
-            name=row["deputy_name"],
-            from_on=row["deputy_from_on"],
-            until_on=row["deputy_until_on"],
-        )
     return LeaderView(
         person_id=row["person_id"],
         name=row["name"],
@@ -156,7 +148,7 @@ def _leader(row: asyncpg.Record, moment: Moment) -> LeaderView:
         appointment_id=row["appointment_id"],
         starts_on=row["starts_on"],
         ends_on=row["ends_on"],
-        deputy=deputy,
+        deputy=deputy_of(row),
         note="・".join(_notes(row, moment)),
     )
 

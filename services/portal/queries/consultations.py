@@ -30,8 +30,8 @@ class CasePerson(BaseModel):
     leader_of: list[Led] = []
 
 
-class CaseSummary(BaseModel):
-    """A row of a list of consultations."""
+class CaseHead(BaseModel):
+    """What a consultation is called, whose it is to answer, and how it stands."""
 
     consultation_id: str
     number: str
@@ -40,6 +40,11 @@ class CaseSummary(BaseModel):
     desk: str
     desk_label: str
     state: str
+
+
+class CaseSummary(CaseHead):
+    """A row of a list of consultations."""
+
     requester: Member
     section_name: str
     assignee: Member | None
@@ -70,16 +75,9 @@ class CaseClock(BaseModel):
     first_answered_at: datetime | None = None
 
 
-class Case(BaseModel):
+class Case(CaseHead):
     """One consultation."""
 
-    consultation_id: str
-    number: str
-    title: str
-    category_label: str
-    desk: str
-    desk_label: str
-    state: str
     requester: CasePerson
     assignee: CasePerson | None
     clock: CaseClock
