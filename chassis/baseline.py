@@ -56,6 +56,7 @@ class Baseline:
         self._service = service
         self._database = database
         self._installation = installation
+        self._compacted = {event.TOPIC for event in service.consumes if event.STATE}
 
     async def run(self, consume: Run, stop: asyncio.Event) -> None:
         """Record, then consume.
@@ -87,7 +88,8 @@ class Baseline:
                 kafka,
                 [topic for topic, _ in begins],
                 [partition for _, partition in begins],
-                list(begins.values()),
+                # As in Assignment.position: only compaction may have taken a log's beginning.
+                [begins[it] if it[0] in self._compacted else 0 for it in begins],
                 [known.get(topic, 1) for topic, _ in begins],
                 [lines[it] for it in begins],
             )

@@ -7,11 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from chassis.baseline import Baseline
 from chassis.consumer import Consumer
 from chassis.database import database_name
-from chassis.testing import Installation
+from chassis.kafka import admin_client
+from chassis.testing import MIDORI, Installation
+from chassis.transaction import key_hash
 from tests.integration.messaging.facts import ThingMadeV1
 from tests.integration.messaging.services import Toy, sink_service, toy, until
 
@@ -87,6 +91,22 @@ async def test_a_service_that_was_there_first_acts_on_everything(installation: I
             await until(lambda: copied(sink, 1), 30)
             assert await sink.value("SELECT sum(acts_from) FROM offsets") == 0
         assert await effects(sink) == [1, 1, 1]
+
+
+async def test_a_new_service_does_not_begin_with_a_log_that_lacks_its_beginning(installation: Installation) -> None:
+    """Its copies would never be whole; found by the nemesis, which deleted records in the second of a first start."""
+    async with toy(sink_service(installation), installation) as sink:
+        await publish(installation, 1)
+        place = TopicPartition(f"{installation.settings.prefix}source.events", key_hash(MIDORI, "thing/t0") % 12)
+        async with admin_client(installation.settings) as admin:
+            await admin.delete_records({place: RecordsToDelete(before_offset=1)})
+        await born_now(sink)
+
+        async def stopped() -> list[str]:
+            return [it["command"] for it in await sink.rows("SELECT command FROM stops")]
+
+        async with consuming(sink):
+            assert await until(stopped, 30) == ["taiwa republish source"]
 
 
 async def test_a_topic_that_is_read_for_the_first_time_is_acted_on_from_lately(installation: Installation) -> None:
