@@ -89,13 +89,16 @@ CAUSES: Mapping[str, Why] = {
 }
 """Why a consumer, a partition or a key stands still."""
 
+_NEED_THEIR_COMMAND = frozenset({"other_log", "went_back"})
+"""Causes that trying again does not mend, whoever asks for it."""
+
 _SHARED = "すべての団体に共通の受け手です。再開は、保守の担当に頼んでください。知らせはなくなっていません。"
 
 
 def why_stopped(it: ServiceStop) -> Why:
     """Why something stands still, and what this visitor can do about it."""
     cause = CAUSES.get(it.cause, CAUSES["fault"])
-    return cause if it.resumable or it.cause == "other_log" else Why(cause.what, _SHARED)
+    return cause if it.resumable or it.cause in _NEED_THEIR_COMMAND else Why(cause.what, _SHARED)
 
 
 SCOPES: Mapping[str, str] = {"stopped": "すべて", "paused": "一部", "blocked": "一部"}

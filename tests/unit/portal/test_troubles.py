@@ -66,6 +66,15 @@ def test_a_stop_that_all_towns_share_is_for_the_operator() -> None:
     assert "「再開する」" not in shown.why.mend
 
 
+def test_a_restored_database_is_told_as_such_and_needs_its_command() -> None:
+    stop = ServiceStop(
+        consumer="leaders", scope="stopped", topic=None, partition=None, cause="went_back", since=NOW, resumable=False
+    )
+    (shown,) = found(stops=[stop])
+    assert "前の時点に戻されています" in shown.why.what
+    assert "taiwa consumer rebase" in shown.why.mend
+
+
 def test_what_waits_longer_than_it_should_is_late_and_what_does_not_is_not() -> None:
     assert found(unpublished=3, unpublished_since=NOW - timedelta(seconds=2)) == []
     (late,) = found(unpublished=3, unpublished_since=NOW - timedelta(minutes=4))
