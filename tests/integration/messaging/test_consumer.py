@@ -196,6 +196,8 @@ async def test_another_process_that_gets_on_meanwhile_is_no_reason_to_stop(insta
                 rows[partition].next += 1
                 return rows
 
+        assert assignment.client is not None
+        assignment.client.pause(assignment.kafka(partition))  # it is the other who deals with it
         assignment._ledger = OfAnother("sink")
         await assignment.position([partition])
         assignment._ledger = ledger
